@@ -1,0 +1,112 @@
+"""The catalogue of claims: what the paper says and how each statement is judged (`claims/catalogue.toml`)."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from harness.errors import HarnessError, nearest
+from harness.evidence import first_problem
+from harness.identity import digest
+
+
+class Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EffectRule(Entry):
+    """An effect that the rule names; larger means more as the paper says, `null` is the value of no effect."""
+
+    name: str
+    unit: str
+    null: float
+    decides: bool
+    paper: float | None = None
+    source: str | None = None
+
+
+class Rule(Entry):
+    """How one part of a claim is judged: every deciding effect must lie above its null."""
+
+    part: str | None = None
+    text: str
+    effects: list[EffectRule]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Changes with the rule, so that nobody tunes a rule unseen after the result."""
+        return digest(self.model_dump(mode="json", exclude={"sha256"}))
+
+
+class Series(Entry):
+    """A curve digitised from the paper's figure, drawn beside ours where the two are comparable."""
+
+    name: str
+    model: str
+    role: str
+    quantity: str
+    values: list[float]
+    x: list[float] | None = None
+    kinds: list[str] | None = None
+
+
+class Claim(Entry):
+    """One statement of the paper."""
+
+    id: str
+    group: str
+    title: str
+    statement: str
+    figure: str
+    dataset: str
+    epochs: int
+    models: dict[str, str]
+    not_run: str | None = None
+    note: str | None = None
+    rules: list[Rule] = []
+    series: list[Series] = []
+
+    @model_validator(mode="after")
+    def _rules_or_a_reason(self) -> Claim:
+        if bool(self.rules) == bool(self.not_run):
+            raise ValueError(f"claim {self.id} needs either rules or a reason in not_run")
+        return self
+
+    def rule(self, part: str | None) -> Rule:
+        for rule in self.rules:
+            if rule.part == part:
+                return rule
+        parts = [repr(rule.part) for rule in self.rules]
+        raise HarnessError(f"claim {self.id} has no rule for part {part!r}; it has {', '.join(parts) or 'no rules'}")
+
+
+class Catalogue:
+    """All claims by id, in the order of the file."""
+
+    def __init__(self, claims: dict[str, Claim], path: Path):
+        self.claims = claims
+        self.path = path
+
+    def __getitem__(self, claim: str) -> Claim:
+        if claim not in self.claims:
+            raise HarnessError(f"no claim {claim!r} in {self.path}; {nearest(claim, self.claims)}")
+        return self.claims[claim]
+
+
+def load_catalogue(path: Path) -> Catalogue:
+    """Read and check the catalogue.
+
+    Raises:
+        HarnessError: the file is missing, not TOML, or an entry is wrong; the message names the key.
+    """
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))
+        claims = {name: Claim.model_validate({"id": name, **entry}) for name, entry in entries.items()}
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise HarnessError(f"cannot read the catalogue {path}: {error}") from error
+    except ValidationError as error:
+        raise HarnessError(f"{path}: {error.title}: {first_problem(error)}") from error
+    return Catalogue(claims, path)

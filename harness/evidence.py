@@ -1,0 +1,130 @@
+"""Evidence: the JSON file that a case leaves, one per claim and case. Scripts rely on its fields."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import HarnessError
+from harness.files import write_atomically
+
+SCHEMA = 1
+
+Verdict = Literal["reproduced", "contradicted", "inconclusive", "not run"]
+
+
+class Record(BaseModel):
+    """A part of the evidence: immutable, and nothing in it that the schema does not name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Effect(Record):
+    """One number that speaks for (above `null`) or against (below it) the claim, with its interval."""
+
+    name: str
+    unit: str
+    value: float | None
+    low: float | None
+    high: float | None
+    level: float
+    n: int
+    replicate: str  # what was repeated: "seed", or with one seed the probe's sample, e.g. "image"
+    null: float
+    decides: bool
+
+
+class PaperValue(Record):
+    """The paper's number for the effect of the same name."""
+
+    name: str
+    value: float
+    source: str
+
+
+class CaseRecord(Record):
+    """On what the claim was tested."""
+
+    dataset: str
+    dataset_title: str
+    models: dict[str, str]
+    seeds: list[int]
+
+
+class RuleRecord(Record):
+    """The rule as the catalogue had it when the case was judged."""
+
+    part: str | None
+    text: str
+    sha256: str
+
+
+class Provenance(Record):
+    """Where the numbers come from."""
+
+    commit: str | None
+    dirty: bool | None
+    versions: dict[str, str]
+    device: str
+    dataset_fingerprint: str
+    run_ids: list[str]
+    started: str
+    seconds: float
+
+
+class Evidence(Record):
+    """All that a case leaves for the report and for other people's scripts (schema 1)."""
+
+    schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
+    claim: str
+    statement: str
+    figure: str
+    rule: RuleRecord
+    case: CaseRecord
+    verdict: Verdict
+    reason: str
+    effects: list[Effect]
+    paper: list[PaperValue]
+    deviations: list[str]
+    tables: list[str]  # relative to the results folder
+    provenance: Provenance
+
+    def to_json(self) -> str:
+        return self.model_dump_json(by_alias=True, indent=2) + "\n"
+
+
+def evidence_path(results: Path, claim: str, case: str) -> Path:
+    return results / "evidence" / claim / f"{case}.json"
+
+
+def write_evidence(results: Path, case: str, evidence: Evidence) -> Path:
+    path = evidence_path(results, evidence.claim, case)
+    write_atomically(path, evidence.to_json().encode())
+    return path
+
+
+def read_evidence(path: Path) -> Evidence:
+    """Read one file.
+
+    Raises:
+        HarnessError: the file is not evidence of this schema; the message says which field is wrong.
+    """
+    try:
+        return Evidence.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise HarnessError(f"{path} is not evidence of schema {SCHEMA}: {first_problem(error)}") from error
+
+
+def read_all_evidence(results: Path) -> dict[tuple[str, str], Evidence]:
+    """Every case in a results folder: (claim, case name) -> evidence, in the order of the names."""
+    paths = sorted((results / "evidence").glob("*/*.json"))
+    return {(path.parent.name, path.stem): read_evidence(path) for path in paths}
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first complaint of pydantic, on one line: `field: what is wrong (given value)`."""
+    problem: Any = error.errors()[0]
+    place = ".".join(str(part) for part in problem["loc"]) or "the file"
+    return f"{place}: {problem['msg']} (given: {problem['input']!r:.80})"
