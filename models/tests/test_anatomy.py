@@ -1,0 +1,242 @@
+"""anatomy: units, reading after the residual add, lesions, coverage, errors."""
+
+import pytest
+import torch
+from torch import nn
+
+from models import BadOption, Part, UnknownAnatomy, anatomy, create_model, list_models, register
+from models.units import to_map
+
+SMALL = [name for name in list_models() if name.endswith(("_micro", "_mini"))]
+
+
+def small(name, **options):
+    torch.manual_seed(0)
+    in_chans, size = (1, 8) if name.endswith("micro") else (3, 32)
+    model = create_model(name, num_classes=7, image_size=size, in_chans=in_chans, **options).eval()
+    for parameter in model.parameters():  # norms and biases away from 0 and 1, so that nothing cancels by luck
+        if parameter.ndim < 2:
+            nn.init.normal_(parameter, std=0.5)
+    return model, torch.randn(3, in_chans, size, size)
+
+
+def read(model, image):
+    seen = []
+    with torch.no_grad(), anatomy(model).reading(lambda unit, fmap: seen.append((unit, fmap.clone()))):
+        logits = model(image)
+    return seen, logits
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_reading_goes_through_the_units_in_order_and_changes_no_bit(name):
+    model, image = small(name)
+    with torch.no_grad():
+        before = model(image)
+    seen, logits = read(model, image)
+    units = anatomy(model).units
+    assert torch.equal(logits, before)
+    assert [unit for unit, _ in seen] == units[:-1]
+    assert all(tuple(fmap.shape[1:]) == unit.shape for unit, fmap in seen)
+    assert [unit.index for unit in units] == list(range(len(units)))
+    assert units[0].kind == "stem" and units[-1].kind == "head" and units[0].stage == 0
+    assert [unit.depth for unit in units[:-1]] == pytest.approx(torch.linspace(0, 1, len(units) - 1).tolist())
+    assert len({unit.name for unit in units}) == len(units)
+
+
+def test_vit_units_by_hand():
+    model, image = small("vit_mini")
+    seen, _ = read(model, image)
+    x = model._pos_embed(model.patch_embed(image))
+    expected = [x]
+    for block in model.blocks:
+        x = x + block.attn(block.norm1(x))
+        expected.append(x)
+        x = x + block.mlp(block.norm2(x))
+        expected.append(x)
+    for (unit, fmap), tokens in zip(seen, expected, strict=True):
+        by_hand = tokens[:, 1:].transpose(1, 2).reshape(3, -1, 8, 8)
+        torch.testing.assert_close(fmap, by_hand, msg=unit.name)
+    assert [unit.name for unit, _ in seen[:3]] == ["patch_embed", "blocks.0.attn", "blocks.0.mlp"]
+    assert [unit.kind for unit, _ in seen[:3]] == ["stem", "msa", "mlp"]
+
+
+def test_resnet_units_by_hand():
+    model, image = small("resnet_mini")
+    seen, _ = read(model, image)
+    expected = [torch.relu(model.bn1(model.conv1(image)))]
+    for name in model.stages:
+        for b in model.get_submodule(name):
+            x = expected[-1]
+            y = b.bn3(b.conv3(torch.relu(b.bn2(b.conv2(torch.relu(b.bn1(b.conv1(x))))))))
+            expected.append(torch.relu(y + (x if b.downsample is None else b.downsample(x))))
+    for (unit, fmap), by_hand in zip(seen, expected, strict=True):
+        torch.testing.assert_close(fmap, by_hand, msg=unit.name)
+
+
+def test_preact_and_alter_units_by_hand():
+    model, image = small("alter_resnet_mini")
+    seen, _ = read(model, image)
+    expected = [model.conv1(image)]
+    for stage in model.stages:
+        for b in stage:
+            x = expected[-1]
+            if hasattr(b, "attn"):
+                expected.append(x + b.attn(b.reduce(x)))
+            else:
+                y = torch.relu(b.norm[0](x))
+                shortcut = x if b.shortcut is None else b.shortcut(y)
+                expected.append(shortcut + b.branch(y))
+    for (unit, fmap), by_hand in zip(seen, expected, strict=True):
+        torch.testing.assert_close(fmap, by_hand, msg=unit.name)
+    kinds = {unit.kind for unit, _ in seen if unit.name in ("stages.1.1", "stages.2.1", "stages.3.1", "stages.3.3")}
+    assert kinds == {"msa"} and sum(unit.kind == "msa" for unit, _ in seen) == 4
+
+
+def test_a_stage_begins_where_the_map_shrinks():
+    units = anatomy(small("resnet_mini")[0]).units
+    assert [unit.stage for unit in units[:-1]] == [0, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4]
+    assert {unit.stage for unit in anatomy(small("vit_mini")[0]).units} == {0, 1}
+
+
+def test_resnet_stem_is_read_behind_the_max_pool():
+    model = create_model("resnet18", num_classes=5, image_size=64).eval()
+    assert anatomy(model).units[0].shape == (64, 16, 16)
+
+
+def silence(model, unit):
+    """Zero, by weights, what ends the unit's residual branch."""
+    block = model.get_submodule(unit.name.removesuffix(".attn").removesuffix(".mlp"))
+    ends = {
+        "Bottleneck": lambda: [block.bn3.weight, block.bn3.bias],
+        "PreActBottleneck": lambda: [block.branch[2][2].weight],
+        "MSABlock": lambda: [block.attn.project.weight, block.attn.project.bias],
+        "Block": lambda: (
+            [block.attn.proj.weight, block.attn.proj.bias]
+            if unit.kind == "msa"
+            else [block.mlp.fc2.weight, block.mlp.fc2.bias]
+        ),
+    }[type(block).__name__]()
+    with torch.no_grad():
+        for parameter in ends:
+            parameter.zero_()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_lesion_equals_a_branch_silenced_by_hand_and_heals(name):
+    model, image = small(name)
+    parts = anatomy(model)
+    with torch.no_grad():
+        healthy = model(image)
+        state = {key: value.clone() for key, value in model.state_dict().items()}
+        for unit in parts.units[1:-1]:
+            with parts.lesion(unit):
+                lesioned = model(image)
+            silence(model, unit)
+            torch.testing.assert_close(lesioned, model(image), msg=unit.name)
+            assert not torch.equal(lesioned, healthy)
+            model.load_state_dict(state)
+            assert torch.equal(model(image), healthy)
+
+
+def test_what_has_no_branch_cannot_be_lesioned():
+    model, _ = small("vit_micro")
+    parts = anatomy(model)
+    for unit in (parts.units[0], parts.units[-1]):
+        with pytest.raises(BadOption, match="no residual branch.*6 msa, 6 mlp"), parts.lesion(unit):
+            pass
+    other = anatomy(small("resnet_mini")[0]).units[1]
+    with pytest.raises(BadOption, match="not a unit of this network"), parts.lesion(other):
+        pass
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_parameter_has_an_owner_and_every_unit_owns_some(name):
+    model, _ = small(name)
+    parts = anatomy(model)
+    owners = [parts.owner(parameter) for parameter, _ in model.named_parameters()]
+    assert {unit.name for unit in owners} == {unit.name for unit in parts.units}
+    assert [unit.index for unit in owners] == sorted(unit.index for unit in owners)
+
+
+def test_anatomy_leaves_mode_statistics_and_random_numbers_alone():
+    model, _ = small("alter_resnet_micro")
+    model.train()
+    state, random = {key: value.clone() for key, value in model.state_dict().items()}, torch.get_rng_state()
+    anatomy(model)
+    assert model.training and all(module.training for module in model.modules())
+    assert torch.equal(torch.get_rng_state(), random)
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+
+
+def test_reading_and_lesion_together():
+    model, image = small("vit_micro")
+    parts, seen = anatomy(model), {}
+    with torch.no_grad(), parts.reading(lambda unit, fmap: seen.update({unit.name: fmap.clone()})):
+        with parts.lesion(parts.units[3]):
+            model(image)
+    assert torch.equal(seen["blocks.1.attn"], seen["blocks.0.mlp"])
+
+
+class Alien(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x):
+        return x + self.body(x)
+
+
+def test_an_unknown_network_is_refused_with_the_classes_met():
+    with pytest.raises(UnknownAnatomy, match=r"Alien x2.*models\.register\("):
+        anatomy(nn.Sequential(Alien(), Alien(), nn.Flatten(), nn.Linear(12, 2)), example_shape=(3, 2, 2))
+
+
+def test_a_person_registers_a_block_in_three_lines():
+    class Mine(Alien):
+        def forward(self, x):
+            return x - self.body(x)
+
+    register(Mine, [Part("", "conv", branch="body")])
+    model = nn.Sequential(nn.Conv2d(3, 3, 1), Mine(), Mine(), nn.Flatten(), nn.Linear(12, 2))
+    with pytest.raises(UnknownAnatomy, match="example_shape"):
+        anatomy(model)
+    parts = anatomy(model, example_shape=(3, 2, 2))
+    assert [(unit.name, unit.kind) for unit in parts.units] == [
+        ("0", "stem"), ("1", "conv"), ("2", "conv"), ("4", "head"),
+    ]  # fmt: skip
+    image = torch.randn(1, 3, 2, 2)
+    with parts.lesion(parts.units[1]), parts.lesion(parts.units[2]):
+        torch.testing.assert_close(model(image), model[4](model[0](image).flatten(1)))
+
+
+def test_a_subclass_with_another_forward_is_not_taken_for_its_base():
+    class Known(Alien):
+        def forward(self, x):
+            return super().forward(x)
+
+    class Doubled(Known):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    register(Known, [Part("", "conv", branch="body")])
+    model = nn.Sequential(nn.Conv2d(3, 3, 1), Doubled(), nn.Flatten(), nn.Linear(12, 2))
+    with pytest.raises(UnknownAnatomy, match="Doubled"):
+        anatomy(model, example_shape=(3, 2, 2))
+
+
+def test_tokens_become_maps():
+    fmap = torch.randn(2, 5, 4, 4)
+    tokens = fmap.flatten(2).transpose(1, 2)
+    prefixed = torch.cat([torch.zeros(2, 1, 5), tokens], 1)
+    for value, options in (
+        (fmap, {"prefix": 0}),
+        (fmap.movedim(1, -1), {"prefix": 0, "channels_last": True}),
+        (tokens, {"prefix": 0}),
+        (prefixed, {"prefix": 1}),
+        (prefixed, {"prefix": None}),
+    ):
+        assert torch.equal(to_map(value, **options), fmap)
+    wide = torch.randn(2, 5, 2, 8)
+    assert torch.equal(to_map(wide.flatten(2).transpose(1, 2), prefix=0, aspect=2 / 8), wide)
+    with pytest.raises(UnknownAnatomy, match="17 tokens with 0 prefix"):
+        to_map(prefixed, prefix=0)
