@@ -1,0 +1,33 @@
+"""The reproduction report: evidence and its tables in, one self-contained page out. Nothing here trains or probes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.catalogue import Catalogue
+from harness.report.summary import summarise
+from harness.report.text import verdict_lines
+
+TITLE = "How Do Vision Transformers Work? A reproduction report"
+
+
+def build(results: Path, catalogue: Catalogue, *, title: str = TITLE) -> Path:
+    """Write `results/report.html` from the evidence of `results` and the tables it names; return its path.
+
+    A table that is missing or damaged is said at its place in the page; the rest of the page stays whole.
+
+    Raises:
+        HarnessError: an evidence file is not evidence of this schema, or the page cannot be written.
+    """
+    from harness.report.page import write_page  # jinja2, pandas and matplotlib load only where a page is built
+
+    return write_page(results, summarise(results, catalogue), title)
+
+
+def verdict_table(results: Path, catalogue: Catalogue) -> str:
+    """The verdicts of `results` as plain text of at most 110 columns, one row per case and deciding effect.
+
+    Raises:
+        HarnessError: an evidence file is not evidence of this schema.
+    """
+    return verdict_lines(summarise(results, catalogue))

@@ -1,0 +1,30 @@
+"""The figures of the report, chosen by the name of the probe that wrote the table. A new probe adds one module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.report.figures import fourier, prediction
+from harness.report.figures.style import Drawing, Paper, figure_style, to_svg
+from harness.report.tables import TableError, read_table
+
+PROBES = {"fourier": fourier, "prediction": prediction}
+
+__all__ = ["Drawing", "Paper", "draw"]
+
+
+def draw(path: Path, paper: Paper, key: str) -> list[Drawing]:
+    """The figures for the table at `path`, whose stem names the probe; `key` keeps the ids of one page apart.
+
+    Raises:
+        TableError: no figure can be drawn from this table; the message says why.
+    """
+    if path.stem not in PROBES:
+        raise TableError(f"there is no figure for the probe {path.stem!r}; the table is there to be read")
+    probe = PROBES[path.stem]
+    with figure_style():
+        drawings = probe.draw(read_table(path, probe.NUMERIC, probe.TEXT), paper)
+        for drawing in drawings:
+            for panel in drawing.panels:
+                panel.svg = to_svg(panel.figure, f"{key}-{drawing.name}-{panel.name}", panel.label)
+    return drawings

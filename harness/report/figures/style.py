@@ -1,0 +1,167 @@
+"""How every figure looks, and how it becomes inline SVG that follows the page's light or dark scheme."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import matplotlib
+from markupsafe import Markup, escape
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from harness.catalogue import Series
+
+# Placeholders that matplotlib draws with; in the SVG each becomes the CSS variable of the same name, so that one
+# figure serves both colour schemes and print.
+INK, MUTED, GRID, PAPER = "#010101", "#010102", "#010103", "#010104"
+MSA_SPAN, POOL_SPAN = "#010105", "#010106"
+ROLES = ("#020101", "#020102", "#020103", "#020104")
+DEPTHS = tuple(f"#0301{step:02x}" for step in range(1, 10))
+VARIABLES = {
+    INK: "--ink",
+    MUTED: "--muted",
+    GRID: "--rule",
+    PAPER: "--published",
+    MSA_SPAN: "--msa",
+    POOL_SPAN: "--pool",
+    **{colour: f"--role-{index}" for index, colour in enumerate(ROLES)},
+    **{colour: f"--depth-{index}" for index, colour in enumerate(DEPTHS)},
+}
+
+MARKERS = {"stem": "D", "conv": "s", "msa": "o", "mlp": "^", "pool": "X"}
+KIND_NAMES = {"stem": "stem", "conv": "Conv", "msa": "MSA", "mlp": "MLP", "pool": "pooling"}
+
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",  # text stays text: it can be searched, selected and read aloud
+    "text.parse_math": False,  # a model's name may hold a dollar sign
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib, so the layout is the same on every machine
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4.5,
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+    "savefig.bbox": "tight",
+    "savefig.pad_inches": 0.04,
+}
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What the paper shows for the claim: its digitised curves and the data set they were measured on."""
+
+    series: list[Series]
+    dataset: str
+    figure: str
+
+    def of(self, role: str, quantity: str) -> list[Series]:
+        return [series for series in self.series if series.role == role and series.quantity == quantity]
+
+    def label(self, series: Series) -> str:
+        return f"paper: {series.name}, {self.dataset}"
+
+
+@dataclass
+class Panel:
+    """One plot; `label` says in words what it shows, for those who cannot see it."""
+
+    name: str
+    figure: Figure
+    label: str
+    svg: Markup = field(default_factory=Markup)
+
+
+@dataclass
+class Drawing:
+    """Panels that belong together, under one title and one caption."""
+
+    name: str
+    title: str
+    caption: str
+    panels: list[Panel]
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # whatever the person's own matplotlibrc says
+        matplotlib.rcParams.update(STYLE)  # type: ignore[arg-type]
+        yield
+
+
+def panel_axes(width: float = 4.6, height: float = 3.0) -> tuple[Figure, Axes]:
+    """An empty plot, in inches."""
+    figure = Figure(figsize=(width, height))
+    return figure, figure.add_axes((0.12, 0.14, 0.86, 0.76))
+
+
+def dot(colour: str, marker: str, label: str) -> Line2D:
+    """A marker for a legend."""
+    return Line2D([], [], color=colour, marker=marker, linestyle="none", markeredgecolor="none", label=label)
+
+
+def legend_below(axes: Axes, handles: list, columns: int) -> None:
+    axes.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(-0.02, -0.16),
+        ncols=columns,
+        columnspacing=1.2,
+        handletextpad=0.5,
+        borderaxespad=0,
+    )
+
+
+def to_svg(figure: Figure, key: str, label: str) -> Markup:
+    """The figure as an inline `<svg>` element: the same bytes for the same figure, ids that start with `key`."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": key}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    svg = buffer.getvalue()
+    box = svg.split('viewBox="', 1)[1].split('"', 1)[0]
+    body = svg.split("<svg", 1)[1].split(">", 1)[1]
+    # The metadata name a date and outside addresses; the style element would reach beyond the figure.
+    body = re.sub(r"<metadata>.*?</metadata>|<style\b.*?</style>|<!--.*?-->|\s*<defs>\s*</defs>", "", body, flags=re.S)
+    body = own_ids(body, key)
+    for placeholder, variable in VARIABLES.items():
+        body = body.replace(placeholder, f"var({variable})")
+    return Markup(f'<svg viewBox="{box}" role="img" aria-label="{escape(label)}">{body.strip()}')
+
+
+def own_ids(body: str, key: str) -> str:
+    """Drop the ids that nothing refers to and mark the rest as this figure's: a page must not hold one twice."""
+    used = set(re.findall(r'(?:url\(|href=")#([^)"]+)', body))
+    prefix = re.sub(r"[^A-Za-z0-9_-]", "-", key)
+
+    def rename(match: re.Match) -> str:
+        return f' id="{prefix}-{match[1]}"' if match[1] in used else ""
+
+    body = re.sub(r' id="([^"]*)"', rename, body)
+    return re.sub(r'(url\(|xlink:href=")#', lambda match: f"{match[1].replace('xlink:', '')}#{prefix}-", body)

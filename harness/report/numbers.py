@@ -1,0 +1,71 @@
+"""Numbers as people read them: as many digits as the interval supports, and a true minus sign."""
+
+from __future__ import annotations
+
+import math
+
+from harness.evidence import Effect
+
+MINUS = "\N{MINUS SIGN}"
+NOTHING = "\N{EN DASH}"
+
+
+def decimals(effect: Effect) -> int:
+    """Decimals that show two digits of half the interval, or three of the value where there is no interval."""
+    bounds = [bound for bound in (effect.low, effect.high) if bound is not None and math.isfinite(bound)]
+    width = max(bounds) - min(bounds) if bounds else 0.0
+    if width > 0:
+        return min(max(1 - math.floor(math.log10(width / 2)), 0), 6)
+    if effect.value:
+        return min(max(2 - math.floor(math.log10(abs(effect.value))), 0), 6)
+    return 2
+
+
+def fixed(value: float | None, places: int) -> str:
+    """`-0.1234` at 2 places is `−0.12`; a value that rounds to nothing has no sign; no value is a dash."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    if math.isinf(value):
+        return "∞" if value > 0 else f"{MINUS}∞"
+    shown = f"{value:.{places}f}"
+    return shown.lstrip("-") if float(shown) == 0 else shown.replace("-", MINUS)
+
+
+def plain(value: float) -> str:
+    """A number that somebody else rounded, e.g. the paper's: as it was given, with up to six digits."""
+    return f"{value:g}".replace("-", MINUS)
+
+
+def percent(level: float) -> str:
+    """`0.95` is `95 %`."""
+    return f"{100 * level:g}\N{NO-BREAK SPACE}%"
+
+
+def interval(effect: Effect) -> str:
+    """`[0.12, 0.34]`, or nothing where the effect has no interval."""
+    if effect.low is None and effect.high is None:
+        return ""
+    places = decimals(effect)
+    return f"[{fixed(effect.low, places)}, {fixed(effect.high, places)}]"
+
+
+def replicates(effect: Effect) -> str:
+    """What was repeated and how often: `3 seeds`."""
+    if effect.n == 1:
+        return f"1 {effect.replicate}"
+    return f"{effect.n} {effect.replicate}{'es' if effect.replicate.endswith(('ch', 's', 'x')) else 's'}"
+
+
+def estimate(effect: Effect) -> str:
+    """The effect on one line: `0.23 [0.12, 0.34] nats`."""
+    parts = (fixed(effect.value, decimals(effect)), interval(effect), effect.unit)
+    return " ".join(part for part in parts if part)
+
+
+def duration(seconds: float) -> str:
+    """`75` is `1 min 15 s`."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{seconds:.1f} s"

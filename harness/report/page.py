@@ -1,0 +1,100 @@
+"""Fills the page: one HTML file with its style and its figures inside, nothing to fetch and nothing to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.evidence import Effect
+from harness.files import write_atomically
+from harness.report import numbers
+from harness.report.figures import Drawing, Paper, draw
+from harness.report.forest import forest
+from harness.report.summary import Case, Section, Summary, dataset_title
+from harness.report.tables import TableError
+
+MEANINGS = {
+    "reproduced": "every effect that the rule names lies, with its whole interval, on the paper's side of its null.",
+    "contradicted": "an effect that the rule names lies, with its whole interval, on the other side of its null.",
+    "inconclusive": "the numbers do not decide: an interval holds the null, or the design is too small to tell.",
+    "not run": "nothing was judged here, for the reason that is given.",
+}
+SIGNS = {"reproduced": "✓", "contradicted": "✗", "inconclusive": "?", "not run": "–"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What became of one table: its drawings, or why there are none."""
+
+    path: str
+    drawings: list[Drawing]
+    problem: str | None
+
+
+def write_page(results: Path, summary: Summary, title: str) -> Path:
+    """Render the summary to `results/report.html` and return that path.
+
+    Raises:
+        HarnessError: the page cannot be written.
+    """
+    environment = Environment(
+        loader=PackageLoader("harness.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"interval": numbers.interval, "replicates": numbers.replicates, "plain": exact_plain}
+    environment.filters |= {"value": exact_value, "percent": numbers.percent, "duration": numbers.duration}
+    environment.filters |= {"anchor": anchor, "verdict": badge, "forest": forest}
+    html = environment.get_template("report.html").render(
+        title=title, summary=summary, meanings=MEANINGS, figures=partial(figures, results)
+    )
+    path = results / "report.html"
+    write_atomically(path, html.encode())
+    return path
+
+
+def figures(results: Path, section: Section, case: Case) -> list[Shown]:
+    """Every table of the case, drawn or with the reason why not."""
+    claim, evidence = section.claim, case.evidence
+    paper = Paper(claim.series, dataset_title(claim), claim.figure) if claim else Paper([], "", "")
+    shown = []
+    for number, table in enumerate(evidence.tables):
+        try:
+            drawings = draw(results / table, paper, f"{section.id}-{case.name}-{number}")
+            shown.append(Shown(table, drawings, None))
+        except TableError as error:
+            shown.append(Shown(table, [], str(error)))
+    return shown
+
+
+def exact_value(effect: Effect) -> Markup:
+    """The effect's value, rounded to see, whole for whoever reads the page with a program."""
+    shown = numbers.fixed(effect.value, numbers.decimals(effect))
+    return Markup(shown) if effect.value is None else data(effect.value, shown)
+
+
+def exact_plain(value: float) -> Markup:
+    return data(value, numbers.plain(value))
+
+
+def data(value: float, shown: str) -> Markup:
+    return Markup('<data value="{}">{}</data>').format(repr(value), shown)
+
+
+def badge(verdict: str) -> Markup:
+    """A verdict in a word, a sign and a colour, so that it can be read without any one of them."""
+    name = verdict.replace(" ", "-")
+    return Markup('<span class="verdict {}"><span aria-hidden="true">{}</span> {}</span>').format(
+        name, SIGNS[verdict], verdict
+    )
+
+
+def anchor(*parts: str) -> str:
+    """A name that is safe as an id and in a link."""
+    return "-".join("".join(sign if sign.isalnum() or sign in "-_." else "-" for sign in part) for part in parts)

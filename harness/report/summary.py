@@ -1,0 +1,183 @@
+"""Lays the evidence of a results folder beside the catalogue: what was judged, what was not, what does not fit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import get_args
+
+from harness.catalogue import Catalogue, Claim
+from harness.deviations import PAPER_DATASETS
+from harness.errors import HarnessError
+from harness.evidence import Effect, Evidence, PaperValue, Verdict, read_all_evidence
+
+NO_EVIDENCE = "No evidence in this folder: no test for it yet, or its test was not selected."
+VERDICTS: tuple[str, ...] = get_args(Verdict)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One evidence file and what is odd about it."""
+
+    name: str
+    evidence: Evidence
+    warnings: list[str]
+
+    @property
+    def deciding(self) -> list[Effect]:
+        return [effect for effect in self.evidence.effects if effect.decides]
+
+    def paper(self, effect: str) -> list[PaperValue]:
+        return [value for value in self.evidence.paper if value.name == effect]
+
+    @property
+    def unmatched_paper(self) -> list[PaperValue]:
+        """The paper's numbers that no effect of ours answers."""
+        ours = {effect.name for effect in self.evidence.effects}
+        return [value for value in self.evidence.paper if value.name not in ours]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A claim, or one part of it, that has no evidence here."""
+
+    claim: str
+    part: str | None
+    reason: str
+
+    @property
+    def name(self) -> str:
+        return self.claim if self.part is None else f"{self.claim} ({self.part})"
+
+
+@dataclass(frozen=True)
+class Section:
+    """All there is to say about one claim; `claim` is None where the catalogue does not know it."""
+
+    id: str
+    title: str
+    statement: str
+    figure: str
+    claim: Claim | None
+    cases: list[Case] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+
+    @property
+    def protocol(self) -> str:
+        """What the paper measured on, and how long it trained."""
+        if self.claim is None or self.claim.dataset == "none":
+            return ""
+        epochs = f", {self.claim.epochs} epochs" if self.claim.epochs else ", nothing trained"
+        return dataset_title(self.claim) + epochs
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The results folder as a whole."""
+
+    folder: str
+    catalogue: str
+    sections: list[Section]
+
+    @property
+    def evidence(self) -> list[Evidence]:
+        return [case.evidence for section in self.sections for case in section.cases]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Verdict -> number of rows in the verdict table, in the order of the legend."""
+        counts: Counter[str] = Counter(evidence.verdict for evidence in self.evidence)
+        counts["not run"] += sum(len(section.gaps) for section in self.sections)
+        return {verdict: counts[verdict] for verdict in VERDICTS}
+
+    @property
+    def period(self) -> str:
+        """The days on which the cases were judged, from the evidence alone: the same input gives the same page."""
+        days = sorted({day(evidence.provenance.started) for evidence in self.evidence})
+        return " to ".join(dict.fromkeys((days[0], days[-1]))) if days else ""
+
+    @property
+    def devices(self) -> list[str]:
+        return distinct(evidence.provenance.device for evidence in self.evidence)
+
+    @property
+    def commits(self) -> list[str]:
+        return distinct(revision(evidence) for evidence in self.evidence)
+
+    @property
+    def versions(self) -> list[str]:
+        pairs = [pair for evidence in self.evidence for pair in evidence.provenance.versions.items()]
+        return sorted(distinct(f"{name} {version}" for name, version in pairs))
+
+
+def dataset_title(claim: Claim) -> str:
+    return PAPER_DATASETS.get(claim.dataset, claim.dataset)
+
+
+def distinct(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def day(started: str) -> str:
+    try:
+        return datetime.fromisoformat(started).date().isoformat()
+    except ValueError:
+        return started
+
+
+def revision(evidence: Evidence) -> str:
+    """The commit in short, with a word when the working tree was not clean."""
+    commit = evidence.provenance.commit
+    if commit is None:
+        return "unknown"
+    return commit[:12] + (" with uncommitted changes" if evidence.provenance.dirty else "")
+
+
+def summarise(results: Path, catalogue: Catalogue) -> Summary:
+    """Sort the evidence of `results` under the claims of the catalogue, unknown claims last.
+
+    Raises:
+        HarnessError: an evidence file is not evidence of this schema.
+    """
+    cases: dict[str, list[Case]] = {}
+    for (claim, name), evidence in read_all_evidence(results).items():
+        cases.setdefault(claim, []).append(Case(name, evidence, warnings(evidence, catalogue)))
+    known = [section_of(claim, cases.pop(claim.id, [])) for claim in catalogue.claims.values()]
+    unknown = [stranger(claim, found) for claim, found in cases.items()]
+    return Summary(results.resolve().name, catalogue.path.name, known + unknown)
+
+
+def section_of(claim: Claim, cases: list[Case]) -> Section:
+    return Section(claim.id, claim.title, claim.statement, claim.figure, claim, cases, gaps(claim, cases))
+
+
+def stranger(claim: str, cases: list[Case]) -> Section:
+    evidence = cases[0].evidence
+    return Section(claim, "A claim that is not in the catalogue", evidence.statement, evidence.figure, None, cases)
+
+
+def gaps(claim: Claim, cases: list[Case]) -> list[Gap]:
+    """One gap for a claim without any evidence, else one for each part of it that no case judged."""
+    if not cases:
+        return [Gap(claim.id, None, claim.not_run or NO_EVIDENCE)]
+    judged = {case.evidence.rule.part for case in cases}
+    return [Gap(claim.id, rule.part, NO_EVIDENCE) for rule in claim.rules if rule.part not in judged]
+
+
+def warnings(evidence: Evidence, catalogue: Catalogue) -> list[str]:
+    """What a reader has to know before trusting the verdict."""
+    if evidence.claim not in catalogue.claims:
+        return [f"Today's {catalogue.path.name} has no claim {evidence.claim!r}; its rule cannot be compared."]
+    try:
+        rule = catalogue[evidence.claim].rule(evidence.rule.part)
+    except HarnessError as error:
+        return [f"The rule that judged this case is no longer in {catalogue.path.name}: {error}."]
+    if rule.sha256 == evidence.rule.sha256:
+        return []
+    return [
+        f"The rule changed after this case was judged: evidence {evidence.rule.sha256[:12]}, "
+        f"{catalogue.path.name} today {rule.sha256[:12]}. Judge the case again before you rely on its verdict."
+    ]
