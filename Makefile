@@ -1,0 +1,55 @@
+# How Do Vision Transformers Work? A benchmark and reproduction suite.
+# Every target installs what it needs into .venv first.
+
+PYTHON  ?= python3
+PROFILE ?= quick
+
+BIN    := .venv/bin
+PYTEST := $(BIN)/python -m pytest claims/ --profile $(PROFILE) \
+          $(if $(K),-k '$(K)') $(if $(DATA),--data-root '$(DATA)') $(if $(ENGINE),--engine $(ENGINE)) \
+          $(if $(BUDGET),--budget $(BUDGET)) $(if $(DEVICE),--device $(DEVICE)) \
+          $(if $(RESULTS),--results '$(RESULTS)') $(if $(STORE),--store '$(STORE)')
+
+.PHONY: help reproduce plan report test bench lint clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@echo 'Variables: PROFILE=quick K=lowpass DATA=/data ENGINE=ray BUDGET=50m DEVICE=cpu RESULTS=dir STORE=dir PYTHON=python3.12'
+
+# A contradicted claim is a result, not a failure: pytest's status 1. Anything else above 0 is a fault.
+reproduce: .venv/installed ## run the claims of PROFILE and write results/$(PROFILE)/report.html
+	@$(PYTEST) -rs || [ $$? -eq 1 ]
+
+plan: .venv/installed ## what `make reproduce` would compute, and what it would cost
+	@$(PYTEST) --plan
+
+report: .venv/installed ## rebuild the report from the evidence
+	@$(BIN)/python -m harness report $(if $(RESULTS),'$(RESULTS)',results/$(PROFILE))
+
+test: .venv/installed ## unit and property tests
+	$(BIN)/python -m pytest
+
+bench: .venv/installed ## benchmarks
+	$(BIN)/python -m pytest harness/benchmarks --benchmark-only
+
+lint: .venv/linting ## ruff, mypy, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean: ## remove the environment; results stay
+	rm -rf .venv
+
+# `ray` is installed only where it is asked for: it is large.
+EXTRAS := $(if $(filter ray,$(ENGINE)),[ray])
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, not " + sys.version.split()[0])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.$(EXTRAS)'
+	@touch $@
+
+.venv/linting: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[lint]'
+	@touch $@

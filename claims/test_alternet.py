@@ -1,0 +1,23 @@
+"""AlterNet, a CNN with MSAs at the ends of its stages, beats CNNs (claims A1 to A6, paper section 5 and appendix E)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.judgement import Judgement
+
+
+def accuracy(predictions: pd.DataFrame) -> float:
+    """Top-1 on the clean test set, in percent."""
+    return 100 * predictions.correct.iloc[0]
+
+
+@pytest.mark.claim("A2", part="accuracy", roles=["alternet", "preact_resnet", "vit"], probes=["prediction"])
+def test_A2_alternet_beats_its_resnet_and_resnet_beats_vit(case: Judgement) -> None:
+    case.effect("AlterNet above pre-activation ResNet", "alternet", accuracy, minus="preact_resnet")
+    case.effect("pre-activation ResNet above ViT", "preact_resnet", accuracy, minus="vit")

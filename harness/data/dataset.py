@@ -1,0 +1,70 @@
+"""A decoded data set, and class-balanced subsets of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.data.catalogue import DatasetInfo
+from harness.errors import HarnessError
+from harness.identity import subseed
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and their labels.
+
+    Attributes:
+        images: uint8, [image, channel, height, width]; usually a read-only memory map.
+        labels: int64, [image].
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Train and test split with what identifies them.
+
+    Attributes:
+        title: the published name, and how this copy differs from the original if it does.
+        class_names: in the order of the labels.
+        fingerprint: SHA-256 over the decoded images, labels and class names of both splits.
+    """
+
+    info: DatasetInfo
+    title: str
+    class_names: tuple[str, ...]
+    train: Split
+    test: Split
+    fingerprint: str
+
+
+def balanced_subset(split: Split, count: int | None) -> Split:
+    """The same `count` images for everybody, of each class as many as of the others (or one more); all for None.
+
+    The choice depends on the labels and `count` alone, so that every seed of a profile sees the same data set, and
+    a smaller subset is contained in a larger one.
+
+    Raises:
+        HarnessError: a class has too few images.
+    """
+    if count is None or count == len(split):
+        return split
+    classes, available = np.unique(split.labels, return_counts=True)
+    share, rest = divmod(count, len(classes))
+    quota = np.full(len(classes), share) + (np.arange(len(classes)) < rest)
+    if count <= 0 or (quota > available).any():
+        raise HarnessError(
+            f"cannot take a class-balanced subset of {count} images; at most {available.min() * len(classes)} are there"
+        )
+    order = np.random.Generator(np.random.PCG64(subseed("subset"))).permutation(len(split))
+    shuffled = split.labels[order]
+    chosen = [order[shuffled == label][:wanted] for label, wanted in zip(classes, quota, strict=True)]
+    indices = np.sort(np.concatenate(chosen))
+    return Split(split.images[indices], split.labels[indices])

@@ -1,0 +1,81 @@
+"""How a case differs from what the paper did: the list that stands beside every result obtained off its protocol."""
+
+from __future__ import annotations
+
+from harness.case import Case
+from harness.catalogue import Claim
+from harness.data.catalogue import DATASETS, DatasetInfo
+from harness.run import SUBJECT
+from harness.training.recipe import PAPER, PAPER_ONLY, Recipe
+
+PAPER_DATASETS = {
+    "imagenet": "ImageNet-1K",
+    "cifar100-c": "CIFAR-100-C",
+    "imagenet-c": "ImageNet-C",
+    **{info.name: info.title for info in DATASETS.values()},
+}
+RECIPE_WORDS = {
+    "batch_size": "batch size",
+    "learning_rate": "learning rate",
+    "weight_decay": "weight decay",
+    "clip_norm": "gradient clipping at norm",
+    "label_smoothing": "label smoothing",
+    "stochastic_depth": "stochastic depth",
+    "crop_padding": "crop padding",
+    "flip": "horizontal flip",
+}
+
+
+def deviations(claim: Claim, case: Case, dataset_title: str) -> list[str]:
+    """Everything that is not as in the paper, a short phrase each; empty only for the paper's own protocol.
+
+    Args:
+        dataset_title: of the data that were used, which says so when the images are a lossy copy.
+    """
+    info = DATASETS[case.dataset]
+    found = []
+    if case.dataset != claim.dataset:
+        found.append(f"{dataset_title} instead of {PAPER_DATASETS.get(claim.dataset, claim.dataset)}")
+    elif dataset_title != info.title:
+        found.append(f"{dataset_title} instead of the original images")
+    found += _subsets(case, info)
+    found += _models(claim, case)
+    found += _recipe(claim, case.profile.recipe)
+    if len(case.seeds) == 1:
+        found.append("single seed")
+    return found
+
+
+def _subsets(case: Case, info: DatasetInfo) -> list[str]:
+    images = case.profile.images
+    sizes = (("training", images.train, info.train_images), ("test", images.test, info.test_images))
+    return [f"{some:,} of {whole:,} {split} images" for split, some, whole in sizes if some and some != whole]
+
+
+def _models(claim: Claim, case: Case) -> list[str]:
+    found = []
+    for role, spec in case.models.items():
+        used = str(spec).removeprefix(SUBJECT)
+        if role in claim.models and used != claim.models[role]:
+            found.append(f"{used} instead of {claim.models[role]}")
+    return found
+
+
+def _recipe(claim: Claim, recipe: Recipe) -> list[str]:
+    if not claim.epochs:
+        return []
+    found = []
+    wanted = PAPER.total_epochs if claim.epochs == PAPER.epochs else claim.epochs
+    if recipe.total_epochs != wanted:
+        found.append(f"{recipe.total_epochs} of {wanted} epochs")
+    for field, word in RECIPE_WORDS.items():
+        ours, theirs = getattr(recipe, field), getattr(PAPER, field)
+        if ours != theirs:
+            found.append(f"{word} {_say(ours)} instead of {_say(theirs)}")
+    return [*found, *(f"no {what}" for what in PAPER_ONLY)]
+
+
+def _say(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

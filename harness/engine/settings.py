@@ -1,0 +1,80 @@
+"""What every engine is told, and what it tells back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.errors import HarnessError
+from harness.job import Job
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where and how jobs run.
+
+    Attributes:
+        store: the store's folder; every worker must reach it.
+        root: `--data-root`.
+        device: "cpu" or "cuda".
+        workers: processes at a time.
+        logs: folder for what workers print.
+    """
+
+    store: Path
+    root: Path | None
+    device: str
+    workers: int
+    logs: Path
+
+
+@dataclass
+class Stop:
+    """Whether to stop: at a moment of the monotonic clock, or when somebody asked."""
+
+    deadline: float | None = None
+    asked: bool = False
+
+    def now(self) -> bool:
+        return self.asked or (self.deadline is not None and time.monotonic() >= self.deadline)
+
+
+@dataclass
+class Outcome:
+    """What came of the jobs: run_id -> the one-line reason for those that failed; `stopped` if not all were begun
+    or finished."""
+
+    failed: dict[str, str] = field(default_factory=dict)
+    stopped: bool = False
+
+
+class Watcher(Protocol):
+    """Is told of each job as it goes; see `harness.progress`."""
+
+    def update(self, job: Job, event: dict[str, Any]) -> None: ...
+
+    def finished(self, job: Job, failure: str | None) -> None: ...
+
+    def say(self, line: str) -> None: ...
+
+
+Engine = Callable[[list[Job], Settings, Stop, Watcher], Outcome]
+
+
+def choose_device(wish: str) -> str:
+    """`auto` becomes "cuda" where a GPU works, else "cpu".
+
+    Raises:
+        HarnessError: "cuda" is asked for and does not work.
+    """
+    import torch
+
+    works = torch.cuda.is_available()
+    if wish == "auto":
+        return "cuda" if works else "cpu"
+    if wish == "cuda" and not works:
+        raise HarnessError("--device cuda: torch finds no GPU that works; use --device cpu or auto")
+    return wish

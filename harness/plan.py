@@ -1,0 +1,103 @@
+"""The plan: what the selected cases need, each run and probe once, less what the store already has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from harness.case import Case
+from harness.job import Job
+from harness.probes.request import ProbeRequest
+from harness.run import Run
+from harness.store import Store
+
+@dataclass(frozen=True)
+class Item:
+    """A run of the plan: what of it is there, and what training it may cost (None: nothing to go by)."""
+
+    run: Run
+    requests: tuple[ProbeRequest, ...]
+    trained: bool
+    missing: tuple[ProbeRequest, ...]
+    seconds: float | None
+
+    @property
+    def job(self) -> Job | None:
+        if self.trained and not self.missing:
+            return None
+        return Job(self.run, self.missing, training=not self.trained)
+
+
+@dataclass(frozen=True)
+class Plan:
+    items: tuple[Item, ...]
+
+    @property
+    def jobs(self) -> list[Job]:
+        return [item.job for item in self.items if item.job]
+
+
+def make_plan(cases: Iterable[Case], fingerprints: dict[str, str], store: Store) -> Plan:
+    """The union of what the cases need, in the order of the cases.
+
+    Args:
+        fingerprints: data set -> fingerprint of its content; a run's identity depends on it.
+    """
+    wanted: dict[str, tuple[Run, dict[str, ProbeRequest], Case]] = {}
+    for case in cases:
+        for run in case.runs(fingerprints[case.dataset]):
+            _, requests, _ = wanted.setdefault(run.run_id, (run, {}, case))
+            requests.update({request.key(run.run_id): request for request in case.requests})
+
+    speeds = measured_speeds(store)
+    items = []
+    for run, requests, case in wanted.values():
+        trained = store.read(run.checkpoint_key) is not None
+        missing = tuple(request for key, request in requests.items() if store.read(key) is None)
+        speed = speeds.get((str(run.model), run.dataset)) or case.profile.throughput.get(run.model.name)
+        images = case.profile.train_size(run.dataset) * run.recipe.total_epochs
+        seconds = 0.0 if trained else images / speed if speed else None
+        items.append(Item(run, tuple(requests.values()), trained, missing, seconds))
+    return Plan(tuple(items))
+
+
+def measured_speeds(store: Store) -> dict[tuple[str, str], float]:
+    """(model, data set) -> images a second of a training that this store holds."""
+    speeds = {}
+    for folder in store.keys("runs"):
+        meta = store.meta(f"{folder}/final")
+        if meta and meta["images_per_second"]:
+            earlier = Run.model_validate(meta["run"])
+            speeds[str(earlier.model), earlier.dataset] = meta["images_per_second"]
+    return speeds
+
+
+def describe(plan: Plan, workers: int) -> str:
+    """The plan as text: a line a run, then the sums."""
+    lines = [f"{'run':<18}{'model':<28}{'data set':<10}{'seed':>5}  {'training':<10}{'probes missing':<24}{'about':>9}"]
+    for item in plan.items:
+        run = item.run
+        training = "cached" if item.trained else "to do"
+        probes = ", ".join(request.probe for request in item.missing) or "none"
+        about = "" if item.trained else duration(item.seconds)
+        lines.append(
+            f"{run.run_id:<18}{str(run.model):<28}{run.dataset:<10}{run.seed:>5}  {training:<10}{probes:<24}{about:>9}"
+        )
+    to_train = [item for item in plan.items if not item.trained]
+    unknown = sum(item.seconds is None for item in to_train)
+    total = sum(item.seconds or 0.0 for item in to_train) / max(workers, 1)
+    probes = sum(len(item.missing) for item in plan.items)
+    lines.append(
+        f"{len(plan.items)} runs, {len(to_train)} to train; {probes} measurements to make; "
+        f"about {duration(total)} with {workers} worker{'s' if workers > 1 else ''}"
+        + (f", not counting {unknown} runs of models that were never trained here" if unknown else "")
+    )
+    return "\n".join(lines)
+
+
+def duration(seconds: float | None) -> str:
+    """`12 s`, `3.4 min`, `5.1 h`, or `unknown`."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

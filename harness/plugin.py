@@ -1,0 +1,225 @@
+"""pytest glue: options, one test item a case, and verdicts as test outcomes. The work is done in `harness.session`.
+
+`reproduced` passes, `contradicted` fails, `inconclusive` and `not run` skip (with --strict they fail), and a fault of
+the harness is an error. Exit status of pytest: 0, or 1 if something was contradicted, or 3 if there was an error.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.case import Case, expand
+from harness.catalogue import load_catalogue
+from harness.engine import ENGINES
+from harness.errors import HarnessError
+from harness.judgement import Judgement
+from harness.profile import load_profile
+from harness.session import NotRun, Options, Session
+
+SESSION = pytest.StashKey[Session]()
+JUDGEMENT = pytest.StashKey[Judgement]()
+HARNESS_ERROR = 3
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("reproduction", "claims of How Do Vision Transformers Work?")
+    group.addoption("--profile", default="quick", metavar="NAME", help="how big: a name or a TOML file (default: quick)")
+    group.addoption("--data-root", metavar="DIR", help="data sets in DIR/<name>/ instead of the hub (or REPRO_DATA)")
+    group.addoption("--results", metavar="DIR", help="evidence, tables and report (default: results/<profile>)")
+    group.addoption("--store", metavar="DIR", help="checkpoints and measurements (or REPRO_STORE; default: results/store)")
+    group.addoption("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute (default: auto)")
+    group.addoption("--engine", default="local", choices=ENGINES, help="this machine, or a Ray cluster (default: local)")
+    group.addoption("--budget", metavar="TIME", help="stop in good order after e.g. 90s, 9m or 1h30m; run again to go on")
+    group.addoption("--plan", action="store_true", help="print what would be computed and what it would cost, and stop")
+    group.addoption(
+        "--subject", metavar="MODULE:FACTORY", help="your own model in role vit; [role=]package.module:factory(num_classes, image_size)"
+    )
+    # --strict is pytest's own option; for claims it also turns `inconclusive` and `not run` into failures.
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "claim(id, roles, probes, part=None): judges a claim of claims/catalogue.toml; wants the fixture `case`"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Profile and catalogue are read before anything is collected, so that a wrong name is one line."""
+    config = session.config
+    try:
+        config.stash[SESSION] = _open_session(config)
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _open_session(config: pytest.Config) -> Session:
+    def path(option: str, variable: str | None = None) -> Path | None:
+        given = config.getoption(option) or (os.environ.get(variable) if variable else None)
+        return Path(config.invocation_params.dir, given) if given else None
+
+    profile = load_profile(config.getoption("profile"))
+    if subject := config.getoption("subject"):
+        profile = profile.with_subject(subject)
+    root = config.rootpath
+    options = Options(
+        root=root,
+        results=path("results") or root / "results" / profile.name,
+        store=path("store", "REPRO_STORE") or root / "results" / "store",
+        data_root=path("data_root", "REPRO_DATA"),
+        device=config.getoption("device"),
+        engine=config.getoption("engine"),
+        budget=_seconds(config.getoption("budget")),
+    )
+    return Session(profile, load_catalogue(root / "claims" / "catalogue.toml"), options)
+
+
+def _seconds(text: str | None) -> float | None:
+    """`90s`, `9m`, `1h30m` in seconds."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
+    if not match or not any(match.groups()):
+        raise HarnessError(f"--budget {text!r} is not a time; write e.g. 90s, 9m or 1h30m")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return float(hours * 3600 + minutes * 60 + seconds)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marker = metafunc.definition.get_closest_marker("claim")
+    if marker is None or "case" not in metafunc.fixturenames:
+        return
+    session = metafunc.config.stash[SESSION]
+    (claim,), wants = marker.args, marker.kwargs
+    part = wants.get("part")
+    session.catalogue[claim].rule(part)
+    cases, missing = expand(claim, part, wants["roles"], wants["probes"], session.profile)
+    if missing:
+        skip = pytest.mark.skip(reason=f"not run: profile {session.profile.name} has no model for role {missing[0]}")
+        metafunc.parametrize("case", [pytest.param(None, id="no model", marks=skip)], indirect=True)
+    else:
+        metafunc.parametrize("case", cases, ids=[case.name for case in cases], indirect=True)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """hypothesis's plugin imports all of hypothesis at the end of every session, a second; claims do not use it."""
+    if "hypothesis" not in sys.modules:
+        session.config.pluginmanager.unregister(name="hypothesispytest")
+
+
+def _case_of(item: pytest.Item) -> Case | None:
+    callspec = getattr(item, "callspec", None)
+    found = callspec.params.get("case") if callspec else None
+    return found if isinstance(found, Case) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Before the first test: compute what the selected ones need. With --plan: say what that is, and run nothing."""
+    cases = [case for item in session.items if (case := _case_of(item))]
+    if not cases or session.config.option.collectonly or session.testsfailed:
+        return None
+    reproduction = session.config.stash[SESSION]
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    try:
+        with capture.global_and_fixture_disabled():
+            print()
+            if session.config.getoption("plan"):
+                print(reproduction.describe_plan(cases))
+                return True
+            reproduction.compute(cases)
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+    return None
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest) -> Judgement:
+    """The case that a claim's test measures and judges."""
+    session = request.config.stash[SESSION]
+    failure = None
+    try:
+        judgement = session.judgement(request.param)
+    except (NotRun, HarnessError) as reason:
+        failure = reason
+    if failure is not None:
+        kind = "not run" if isinstance(failure, NotRun) else "error"
+        session.unjudged(request.param).leave_not_run(f"{kind}: {failure}")
+        if kind == "error":
+            pytest.fail(str(failure), pytrace=False)
+        _skip_or_fail(request.config, f"not run: {failure}")
+    request.node.stash[JUDGEMENT] = judgement
+    return judgement
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """A verdict becomes the outcome of the test."""
+    result = yield
+    judgement = pyfuncitem.stash.get(JUDGEMENT, None)
+    if judgement is not None:
+        verdict, reason = judgement.judge()
+        if verdict == "contradicted":
+            pytest.fail(f"contradicted: {reason}", pytrace=False)
+        if verdict == "inconclusive":
+            _skip_or_fail(pyfuncitem.config, f"inconclusive: {reason}")
+    return result
+
+
+def _skip_or_fail(config: pytest.Config, reason: str) -> None:
+    if "--strict" in config.invocation_params.args:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Whatever a claim's test raises besides its verdict is a fault of the harness: an error, never a verdict."""
+    report = yield
+    report.judged = _case_of(item) is not None
+    if not (report.judged and report.failed):
+        return report
+    verdict = call.when == "call" and call.excinfo.errisinstance(pytest.fail.Exception)
+    report.harness_error = not verdict
+    if report.harness_error and call.when == "call":
+        error = call.excinfo.value
+        if isinstance(error, HarnessError):
+            report.longrepr = str(error)
+        if judgement := item.stash.get(JUDGEMENT, None):
+            judgement.leave_not_run(f"error: {error}")
+    return report
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    if getattr(report, "harness_error", False) and report.when == "call":
+        return "error", "E", "ERROR"
+    return None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    reporter = session.config.pluginmanager.getplugin("terminalreporter")
+    errors = reporter.stats.get("error", []) if reporter else []
+    if exitstatus in (0, 1) and any(getattr(report, "harness_error", False) for report in errors):
+        session.exitstatus = HARNESS_ERROR
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The verdict table and the report, rebuilt from all evidence in the results folder."""
+    session = config.stash.get(SESSION, None)
+    judged = [report for kind in terminalreporter.stats.values() for report in kind if getattr(report, "judged", False)]
+    if session is None or not judged:
+        return
+    from harness import report
+
+    path = report.build(session.options.results, session.catalogue)
+    terminalreporter.section(f"verdicts, profile {session.profile.name}")
+    terminalreporter.write_line(report.verdict_table(session.options.results, session.catalogue))
+    terminalreporter.write_line(f"report: {path}")

@@ -1,0 +1,25 @@
+"""Probes: pure measurements of a network, `(model, data, parameters) -> tidy table`.
+
+`from harness.probes import fourier` gives the function itself, for any torch model. The rest of the package is light:
+what a test needs to know of a probe before anything is trained, without torch. (Each probe stands in a module with an
+underscore, since a module of the probe's own name would hide the function.)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from harness.probes.request import PROBES, ProbeKind, ProbeRequest
+
+if TYPE_CHECKING:
+    from harness.probes._fourier import fourier as fourier
+    from harness.probes._prediction import prediction as prediction
+
+__all__ = ["PROBES", "ProbeKind", "ProbeRequest", "fourier", "prediction"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in PROBES:
+        return getattr(importlib.import_module(f"harness.probes._{name}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,85 @@
+"""What there is to measure: the probes, their parameters, and a request for one of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
+
+from harness.identity import short_digest
+
+
+class Parameters(BaseModel):
+    """The parameters of a probe; what a profile's `[probes.<name>]` may set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    images: int | None = Field(default=None, ge=1, description="class-balanced share of the test set; none for all")
+
+
+class FourierParameters(Parameters):
+    groups: int = Field(default=32, ge=2, description="image groups kept apart for the bootstrap")
+
+
+class ProbeKind(BaseModel):
+    """What is known of a probe before it runs.
+
+    Attributes:
+        version: raised whenever the same request would give other numbers.
+        keys: columns that say what a row is about, the sample aside.
+        values: columns that are measured; averaging over samples (weighted by `images`) keeps their meaning.
+        sample: what one sample is; the replicate of the bootstrap when there is a single seed.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: int
+    parameters: type[Parameters]
+    keys: tuple[str, ...]
+    values: tuple[str, ...]
+    sample: str
+
+
+PROBES = {
+    kind.name: kind
+    for kind in (
+        ProbeKind(
+            name="prediction",
+            version=1,
+            parameters=Parameters,
+            keys=(),
+            values=("correct", "nll"),
+            sample="image",
+        ),
+        ProbeKind(
+            name="fourier",
+            version=1,
+            parameters=FourierParameters,
+            keys=("unit", "name", "kind", "stage", "depth", "height", "width", "frequency", "label"),
+            values=("delta_log_amplitude",),
+            sample="image group",
+        ),
+    )
+}
+
+
+class ProbeRequest(BaseModel):
+    """One probe with its parameters, on the test split cut to `test_images`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    probe: str
+    parameters: SerializeAsAny[Parameters]
+    test_images: int | None
+
+    @classmethod
+    def model_validate_plain(cls, plain: dict[str, Any]) -> ProbeRequest:
+        """Rebuild a request from its JSON, whose parameters are those of the probe it names."""
+        parameters = PROBES[plain["probe"]].parameters.model_validate(plain["parameters"])
+        return cls(probe=plain["probe"], parameters=parameters, test_images=plain["test_images"])
+
+    def key(self, run_id: str) -> str:
+        """Where the table of this measurement of that run is kept."""
+        identity = {"version": PROBES[self.probe].version, **self.model_dump(mode="json")}
+        return f"probes/{run_id}/{self.probe}-{short_digest(identity)}"

@@ -1,0 +1,148 @@
+"""A reproduction session, without pytest: bring the data, make the plan, run it, hand out what tests judge."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.case import Case
+from harness.catalogue import Catalogue
+from harness.data import load_dataset
+from harness.engine import engine_named
+from harness.engine.settings import Outcome, Settings, Stop, choose_device
+from harness.errors import HarnessError
+from harness.judgement import Judgement, Place
+from harness.plan import Plan, describe, make_plan
+from harness.profile import Profile
+from harness.progress import progress
+from harness.store import Store
+
+
+class NotRun(Exception):
+    """A case was not reached; not a fault. The message says why and what continues it."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for."""
+
+    root: Path  # of the project
+    results: Path
+    store: Path
+    data_root: Path | None
+    device: str
+    engine: str
+    budget: float | None  # seconds
+
+
+@dataclass
+class Session:
+    """State of one `pytest claims/`."""
+
+    profile: Profile
+    catalogue: Catalogue
+    options: Options
+    began: float = field(default_factory=time.monotonic)
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)
+    unavailable: dict[str, str] = field(default_factory=dict)
+    outcome: Outcome = field(default_factory=Outcome)
+    say: Callable[[str], None] = print
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.options.store, notify=lambda line: self.say(line))
+
+    def open_data(self, cases: Iterable[Case], *, offline: bool = False) -> None:
+        """Learn the fingerprints of the data sets. One that cannot be had spoils only its own cases."""
+        for name in dict.fromkeys(case.dataset for case in cases):
+            try:
+                dataset = load_dataset(name, self.store, root=self.options.data_root, offline=offline, say=self.say)
+            except HarnessError as error:
+                self.unavailable[name] = str(error)
+                continue
+            self.fingerprints[name], self.titles[name] = dataset.fingerprint, dataset.title
+
+    def plan(self, cases: Iterable[Case]) -> Plan:
+        return make_plan([case for case in cases if case.dataset in self.fingerprints], self.fingerprints, self.store)
+
+    def describe_plan(self, cases: list[Case]) -> str:
+        """What would be computed and what it would cost; nothing is downloaded."""
+        self.open_data(cases, offline=True)
+        lines = [describe(self.plan(cases), _cores())]
+        for name, reason in self.unavailable.items():
+            count = len({(str(spec), seed) for case in cases if case.dataset == name for spec in case.models.values() for seed in case.seeds})
+            lines.append(f"{name}: {count} more runs, not looked up in the store, since the data are not here: {reason}")
+        return "\n".join(lines)
+
+    def compute(self, cases: list[Case]) -> None:
+        """Bring the data, then train and measure what is missing, within the budget."""
+        self.store.sweep()
+        self.open_data(cases)
+        jobs = self.plan(cases).jobs
+        if not jobs:
+            return
+        device = choose_device(self.options.device)
+        workers = 1 if device == "cuda" else _cores()
+        settings = Settings(self.options.store.absolute(), _absolute(self.options.data_root), device, workers, self.options.results / "logs")
+        run_jobs = engine_named(self.options.engine)
+        with _stop_on_signals(Stop(self._deadline())) as stop, progress(len(jobs)) as watcher:
+            if stop.now():
+                self.outcome.stopped = True
+            else:
+                self.outcome = run_jobs(jobs, settings, stop, watcher)
+
+    def _deadline(self) -> float | None:
+        """Before the budget's end, so that there is time left to judge and report."""
+        budget = self.options.budget
+        return None if budget is None else self.began + budget - min(20.0, budget / 10)
+
+    def judgement(self, case: Case) -> Judgement:
+        """What the test of a case works with.
+
+        Raises:
+            HarnessError: its data are not to be had, or one of its runs failed.
+            NotRun: the session was stopped before its runs were done.
+        """
+        judgement = self.unjudged(case)
+        if case.dataset in self.unavailable:
+            raise HarnessError(self.unavailable[case.dataset])
+        for run in case.runs(self.fingerprints[case.dataset]):
+            if run.run_id in self.outcome.failed:
+                raise HarnessError(self.outcome.failed[run.run_id])
+            if self.outcome.stopped and any(self.store.meta(request.key(run.run_id)) is None for request in case.requests):
+                raise NotRun(f"stopped before {run} was trained and measured; the same command continues")
+        return judgement
+
+    def unjudged(self, case: Case) -> Judgement:
+        place = Place(self.options.root, self.options.results, self.store, self.catalogue, self.fingerprints, self.titles)
+        return Judgement(case, place)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return path.absolute() if path else None
+
+
+@contextmanager
+def _stop_on_signals(stop: Stop) -> Iterator[Stop]:
+    """SIGTERM and the first Ctrl-C ask to stop in good order; a second Ctrl-C interrupts at once."""
+
+    def ask(number: int, _: object) -> None:
+        if stop.asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.asked = True
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,117 @@
+"""Intervals. The replicate is the seed; with a single seed it is the sample that the probe kept apart."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.probes.request import ProbeKind
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+LEVEL = 0.95
+RESAMPLES = 999
+SAMPLE, WEIGHT = "sample", "images"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its two-sided interval, and what was repeated `n` times to get it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    replicate: str
+    level: float = LEVEL
+
+
+def over_seeds(values: Sequence[float]) -> Interval:
+    """Student's t interval of the mean over seeds.
+
+    Args:
+        values: one number a seed, at least two.
+    """
+    from scipy import stats
+
+    mean = sum(values) / len(values)
+    if max(values) == min(values):  # scipy has no interval for a spread of 0
+        return Interval(mean, mean, mean, len(values), "seed")
+    interval = stats.ttest_1samp(values, 0.0).confidence_interval(LEVEL)
+    return Interval(mean, float(interval.low), float(interval.high), len(values), "seed")
+
+
+def difference_over_seeds(one: Sequence[float], other: Sequence[float]) -> Interval:
+    """Welch's t interval of the difference of two means, `one` minus `other`; their seeds are not paired."""
+    from scipy import stats
+
+    value = sum(one) / len(one) - sum(other) / len(other)
+    n = min(len(one), len(other))
+    if max(one) == min(one) and max(other) == min(other):
+        return Interval(value, value, value, n, "seed")
+    interval = stats.ttest_ind(one, other, equal_var=False).confidence_interval(LEVEL)
+    return Interval(value, float(interval.low), float(interval.high), n, "seed")
+
+
+def over_samples(statistic: Callable[..., float], tables: Sequence[SampleTable]) -> Interval:
+    """Percentile bootstrap over the samples of one seed.
+
+    Args:
+        statistic: takes each of `tables` averaged over its samples.
+        tables: of the same samples, which are drawn jointly: the same images for both networks.
+    """
+    import numpy as np
+    from scipy import stats
+
+    replicate, samples = tables[0].kind.sample, tables[0].samples
+    everything = np.arange(samples)
+
+    def resampled(chosen: np.ndarray) -> float:
+        return statistic(*(table.mean(chosen) for table in tables))
+
+    value = resampled(everything)
+    if samples < 2:
+        return Interval(value, -math.inf, math.inf, samples, replicate)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # no spread is an interval of no width
+        found = stats.bootstrap(
+            (everything,),
+            resampled,
+            vectorized=False,
+            n_resamples=RESAMPLES,
+            confidence_level=LEVEL,
+            method="percentile",
+            rng=np.random.default_rng(0),
+        ).confidence_interval
+    low, high = (value, value) if math.isnan(found.low) else (float(found.low), float(found.high))
+    return Interval(value, low, high, samples, replicate)
+
+
+class SampleTable:
+    """A probe's table as an array [sample, row, value], so that its mean over any draw of samples is quick."""
+
+    def __init__(self, table: pd.DataFrame, kind: ProbeKind):
+        keys, values = list(kind.keys), list(kind.values)
+        table = table.sort_values([SAMPLE, *keys], kind="stable")
+        self.kind = kind
+        self.samples = table[SAMPLE].nunique()
+        self._rows = table[keys].iloc[: len(table) // self.samples].reset_index(drop=True)
+        self._weights = table[WEIGHT].to_numpy(float).reshape(self.samples, -1)[:, 0]
+        self._array = table[values].to_numpy(float).reshape(self.samples, len(self._rows), len(values))
+
+    def mean(self, chosen: np.ndarray | None = None) -> pd.DataFrame:
+        """The table averaged over samples (all, or a draw with repeats), weighted by the images in each.
+
+        Returns:
+            One row for each combination of the probe's keys; its values are the averages.
+        """
+        import numpy as np
+
+        which = slice(None) if chosen is None else chosen
+        mean = np.average(self._array[which], axis=0, weights=self._weights[which])
+        return self._rows.assign(**{name: mean[:, i] for i, name in enumerate(self.kind.values)})

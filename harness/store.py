@@ -1,0 +1,220 @@
+"""The store: artifacts under content-derived keys, checksummed, written atomically, locked across processes.
+
+An artifact is a folder of files with a manifest that names the SHA-256 of each. It is written aside and renamed into
+place, so that a process killed at any instant leaves either the whole artifact or none. A reader checks every sum; a
+damaged artifact is set aside, named, and reads as missing, so that whoever needs it computes it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from harness.errors import HarnessError
+from harness.files import cannot_write, flush_to_disk
+from harness.identity import canonical_json, digest
+
+MANIFEST = "manifest.json"
+
+
+class Interrupted(Exception):
+    """Somebody asked to stop while we waited for a lock."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A checked artifact: its folder, and what its writer noted."""
+
+    path: Path
+    meta: Mapping[str, Any]
+
+
+class Store:
+    """A folder of artifacts.
+
+    Args:
+        root: the folder; made when the first artifact is written.
+        notify: takes the one line about an artifact that was found damaged.
+    """
+
+    def __init__(self, root: Path, notify: Callable[[str], None] = print):
+        self.root = root
+        self.notify = notify
+
+    def read(self, key: str) -> Artifact | None:
+        """The artifact, its checksums verified; None when it is missing or was damaged (then it is set aside)."""
+        folder = self.root / key
+        if not folder.is_dir():
+            return None
+        try:
+            return Artifact(folder, _verify(folder))
+        except FileNotFoundError:
+            if not folder.is_dir():  # deleted by another process while we looked
+                return None
+            damage = "a file is missing"
+        except ValueError as error:
+            damage = str(error)
+        self._set_aside(key, damage)
+        return None
+
+    def meta(self, key: str) -> dict[str, Any] | None:
+        """What the writer noted, without a look at the files: for estimates, never for results."""
+        try:
+            return _read_manifest(self.root / key)["meta"]
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def write(self, key: str, files: Mapping[str, bytes], meta: Mapping[str, Any]) -> Artifact:
+        """Commit an artifact. When another process was faster, theirs stays and is returned.
+
+        Raises:
+            HarnessError: the disk is full, read-only or not permitted; nothing half-written is left in place.
+        """
+        target = self.root / key
+        temporary = self.root / "tmp" / uuid.uuid4().hex
+        try:
+            temporary.mkdir(parents=True)
+            for name, content in files.items():
+                (temporary / name).write_bytes(content)
+                flush_to_disk(temporary / name)
+            (temporary / MANIFEST).write_text(_manifest(files, meta), encoding="utf-8")
+            flush_to_disk(temporary / MANIFEST)
+            flush_to_disk(temporary)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary.rename(target)
+            flush_to_disk(target.parent)
+        except OSError as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            existing = self.read(key)
+            if existing is None:
+                raise cannot_write(target, error) from error
+            return existing
+        return Artifact(target, dict(meta))
+
+    def delete(self, key: str) -> None:
+        """Remove an artifact. It goes in one step, then its files: a reader never sees a part of it."""
+        doomed = self.root / "tmp" / uuid.uuid4().hex
+        try:
+            doomed.parent.mkdir(parents=True, exist_ok=True)
+            (self.root / key).rename(doomed)
+        except FileNotFoundError:
+            return
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    def keys(self, folder: str) -> list[str]:
+        """The keys directly below `folder`, sorted; not verified."""
+        return sorted(f"{folder}/{entry.name}" for entry in self._entries(folder))
+
+    def _entries(self, folder: str) -> Iterator[Path]:
+        place = self.root / folder
+        return (entry for entry in place.iterdir() if entry.is_dir()) if place.is_dir() else iter(())
+
+    @contextmanager
+    def lock(
+        self,
+        key: str,
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+        waiting: Callable[[], None] = lambda: None,
+    ) -> Iterator[None]:
+        """Keep other processes from making the same artifact; the system frees the lock when its holder dies.
+
+        Args:
+            should_stop: asked twice a second while another process holds the lock.
+            waiting: called once when somebody else holds it.
+
+        Raises:
+            Interrupted: `should_stop` said yes.
+        """
+        place = self.root / "locks" / f"{key.replace('/', '__')}.lock"
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(place, error) from error
+        lock = FileLock(place)
+        told = False
+        while True:
+            try:
+                lock.acquire(timeout=0.5 if told else 0)
+                break
+            except Timeout:
+                if should_stop():
+                    raise Interrupted(key) from None
+                if not told:
+                    waiting()
+                    told = True
+            except OSError as error:
+                raise cannot_write(place, error) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def sweep(self, *, older_than_seconds: float = 86_400) -> None:
+        """Remove what killed processes left half-written, once it is too old to be in the making."""
+        for entry in self._entries("tmp"):
+            try:
+                if time.time() - entry.stat().st_mtime > older_than_seconds:
+                    shutil.rmtree(entry, ignore_errors=True)
+            except FileNotFoundError:
+                continue
+
+    def _set_aside(self, key: str, damage: str) -> None:
+        place = self.root / "damaged" / f"{key.replace('/', '__')}-{uuid.uuid4().hex[:8]}"
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(self.root / key, place)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise HarnessError(
+                f"damaged: {self.root / key} ({damage}), and it cannot be set aside: {error.strerror}; remove it by hand"
+            ) from error
+        self.notify(f"damaged: {self.root / key} ({damage}); set aside as {place}; it will be computed again")
+
+
+def _manifest(files: Mapping[str, bytes], meta: Mapping[str, Any]) -> str:
+    body = {
+        "files": {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()},
+        "meta": dict(meta),
+    }
+    return canonical_json({**body, "sha256": digest(body)})
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if digest({"files": manifest["files"], "meta": manifest["meta"]}) != manifest["sha256"]:
+            raise ValueError("its checksum differs")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{MANIFEST}: {error}") from error
+    return manifest
+
+
+def _verify(folder: Path) -> dict[str, Any]:
+    """The manifest's meta.
+
+    Raises:
+        ValueError: what is wrong with which file.
+        FileNotFoundError: a file is missing.
+    """
+    manifest = _read_manifest(folder)
+    for name, expected in manifest["files"].items():
+        path = folder / name
+        if path.stat().st_size != expected["bytes"]:
+            raise ValueError(f"{name}: {path.stat().st_size} bytes instead of {expected['bytes']}")
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != expected["sha256"]:
+                raise ValueError(f"{name}: its SHA-256 differs from the manifest's")
+    return manifest["meta"]

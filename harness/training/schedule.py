@@ -1,0 +1,20 @@
+"""The learning rate of every step: linear warm-up per step, then cosine per epoch (paper A.1, official schedulers)."""
+
+from __future__ import annotations
+
+import math
+
+from harness.training.recipe import Recipe
+
+
+def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """The rate of the step with this number, counted from 0 over the whole run.
+
+    The first step has rate 0, as in the official code, and the last epoch's rate is above 0: the cosine would reach 0
+    one epoch later.
+    """
+    warmup_steps = recipe.warmup_epochs * steps_per_epoch
+    if step < warmup_steps:
+        return recipe.learning_rate * step / warmup_steps
+    epoch = (step - warmup_steps) // steps_per_epoch
+    return recipe.learning_rate * (1 + math.cos(math.pi * epoch / recipe.epochs)) / 2
