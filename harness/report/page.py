@@ -18,9 +18,9 @@ from harness.report.summary import Case, Section, Summary, dataset_title
 from harness.report.tables import TableError
 
 MEANINGS = {
-    "reproduced": "every effect that the rule names lies, with its whole interval, on the paper's side of its null.",
-    "contradicted": "an effect that the rule names lies, with its whole interval, on the other side of its null.",
-    "inconclusive": "the numbers do not decide: an interval holds the null, or the design is too small to tell.",
+    "reproduced": "the whole interval of every deciding effect lies above its null, the value of no effect.",
+    "contradicted": "the whole interval of at least one deciding effect lies below its null.",
+    "inconclusive": "anything else: an interval contains its null, so this design is too small to tell.",
     "not run": "nothing was judged here, for the reason that is given.",
 }
 SIGNS = {"reproduced": "✓", "contradicted": "✗", "inconclusive": "?", "not run": "–"}

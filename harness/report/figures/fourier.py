@@ -19,13 +19,13 @@ from harness.report.figures.style import (
     MUTED,
     PAPER,
     POOL_SPAN,
-    ROLES,
     Drawing,
     Panel,
     Paper,
     dot,
     legend_below,
     panel_axes,
+    role_colour,
 )
 from harness.report.numbers import fixed, plain
 from harness.report.tables import TableError, weighted_mean
@@ -37,7 +37,7 @@ DASHED = (0, (3, 2))
 
 
 def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
-    """Two drawings, a panel per role each; the panels of one drawing have the same vertical axis.
+    """Two drawings, a panel per role each.
 
     Raises:
         TableError: no unit has a finite amplitude at its highest frequency.
@@ -66,12 +66,11 @@ def seed_curve(means: pd.DataFrame, units: pd.DataFrame, role: str) -> pd.DataFr
 
 
 def depths(curves: dict[str, pd.DataFrame], paper: Paper) -> list[Panel]:
-    ours = [curve[["low", "high"]].to_numpy().ravel() for curve in curves.values()]
-    limits = span([*ours, *(series.values for role in curves for series in paper.of(role, QUANTITY))])
     panels = []
-    for number, (role, curve) in enumerate(curves.items()):
-        colour, model, published = ROLES[number % len(ROLES)], curve["model"].iloc[0], paper.of(role, QUANTITY)
-        figure, axes = panel_axes(height=3.1)
+    for role, curve in curves.items():
+        colour, model, published = role_colour(role), curve["model"].iloc[0], paper.of(role, QUANTITY)
+        limits = span([curve["low"], curve["high"], *(series.values for series in published)], least=1.0)
+        figure, axes = panel_axes(below=0.9)
         mark_units(axes, curve)
         if curve["seeds"].max() > 1:
             axes.fill_between(curve["depth"], curve["low"], curve["high"], color=colour, alpha=0.25, linewidth=0)
@@ -83,17 +82,18 @@ def depths(curves: dict[str, pd.DataFrame], paper: Paper) -> list[Panel]:
         axes.set(xlim=(-0.02, 1.02), ylim=limits, xlabel="depth", ylabel="Δ log amplitude at 1.0π (nats)")
         axes.set_title(f"{role}: {model}")
         axes.grid(axis="y")
-        legend_below(axes, depth_legend(curve, colour, published, paper), columns=3)
+        legend_below(axes, lines_legend(curve, colour, published, paper), columns=1)
+        legend_below(axes, units_legend(curve, colour), columns=2, left=1.85)
         panels.append(Panel(role, figure, in_words(role, curve, published, paper)))
     return panels
 
 
-def span(values: Iterable[Iterable[float]]) -> tuple[float, float]:
-    """Limits that hold every finite value, with a margin."""
+def span(values: list[Iterable[float]], least: float = 0.0) -> tuple[float, float]:
+    """Limits that hold every finite value, with a margin, and are `least` apart so that noise looks like noise."""
     everything = np.concatenate([np.asarray(each, dtype=float) for each in values])
     everything = everything[np.isfinite(everything)]
-    low, high = float(everything.min()), float(everything.max())
-    margin = 0.06 * (high - low) or 0.5
+    low, high = (float(everything.min()), float(everything.max())) if everything.size else (-1.0, 1.0)
+    margin = max(0.06 * (high - low), (least - (high - low)) / 2, 1e-3)
     return low - margin, high + margin
 
 
@@ -116,20 +116,23 @@ def draw_published(axes: Axes, series: Series) -> None:
         axes.plot([point], [value], MARKERS.get(kind, "."), color=PAPER, markersize=2.8, markeredgecolor="none")
 
 
-def depth_legend(curve: pd.DataFrame, colour: str, published: list[Series], paper: Paper) -> list[Line2D | Patch]:
+def lines_legend(curve: pd.DataFrame, colour: str, published: list[Series], paper: Paper) -> list[Line2D | Patch]:
     seeds = curve["seeds"].max()
     ours = f"ours, mean of {seeds:.0f} seeds" if seeds > 1 else "ours, single seed"
     lines: list[Line2D | Patch] = [Line2D([], [], color=colour, label=ours)]
     if seeds > 1:
         lines.append(Patch(color=colour, alpha=0.25, linewidth=0, label="lowest to highest seed"))
     lines += [Line2D([], [], color=PAPER, linestyle=DASHED, linewidth=1, label=paper.label(one)) for one in published]
+    return lines
+
+
+def units_legend(curve: pd.DataFrame, colour: str) -> list[Line2D | Patch]:
     kinds = list(dict.fromkeys(curve["kind"]))
-    markers = [dot(colour, MARKERS.get(kind, "."), KIND_NAMES.get(kind, kind)) for kind in kinds]
-    shades = [("msa", MSA_SPAN), ("pool", POOL_SPAN)]
-    spans = [
-        Patch(color=shade, linewidth=0, label=f"{KIND_NAMES[kind]} step") for kind, shade in shades if kind in kinds
-    ]
-    return [*lines, *markers, *spans]
+    marks: list[Line2D | Patch] = [dot(colour, MARKERS.get(kind, "."), KIND_NAMES.get(kind, kind)) for kind in kinds]
+    for kind, shade in (("msa", MSA_SPAN), ("pool", POOL_SPAN)):
+        if kind in kinds:
+            marks.append(Patch(color=shade, linewidth=0, label=f"{KIND_NAMES[kind]} step"))
+    return marks
 
 
 def depth_caption(table: pd.DataFrame, roles: list[str], paper: Paper) -> str:
@@ -140,6 +143,8 @@ def depth_caption(table: pd.DataFrame, roles: list[str], paper: Paper) -> str:
         "Log amplitude at the last bin of the diagonal minus that at frequency zero of the same unit, mean over "
         f"images and channels. The paper's 1.0π is that last bin; here it truly lies at {reach}."
     ]
+    if len(roles) > 1:
+        parts.append("Each panel has its own vertical axis.")
     if any(paper.of(role, QUANTITY) for role in roles):
         parts.append(
             f"Dashed: the paper's curve ({paper.figure}, {paper.dataset}), digitised; compare its shape, not its "
@@ -174,7 +179,7 @@ def spectra(means: pd.DataFrame, units: pd.DataFrame, roles: list[str]) -> list[
     panels = []
     for role in roles:
         mine = rows[rows["role"] == role]
-        figure, axes = panel_axes(height=2.9)
+        figure, axes = panel_axes(below=0.6)
         for _, line in mine.groupby("unit"):
             axes.plot(line["label"], line[QUANTITY], color=depth_colour(line["depth"].iloc[0]), linewidth=1.1)
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25π", "0.5π", "0.75π", "1.0π"])

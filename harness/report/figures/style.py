@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib
 from markupsafe import Markup, escape
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 from harness.catalogue import Series
 
@@ -21,7 +25,10 @@ from harness.catalogue import Series
 # figure serves both colour schemes and print.
 INK, MUTED, GRID, PAPER = "#010101", "#010102", "#010103", "#010104"
 MSA_SPAN, POOL_SPAN = "#010105", "#010106"
-ROLES = ("#020101", "#020102", "#020103", "#020104")
+ROLES = {
+    role: f"#0201{number:02x}"
+    for number, role in enumerate(("vit", "resnet", "alternet", "preact_resnet", "pit", "swin", "other"))
+}
 DEPTHS = tuple(f"#0301{step:02x}" for step in range(1, 10))
 VARIABLES = {
     INK: "--ink",
@@ -30,9 +37,11 @@ VARIABLES = {
     PAPER: "--published",
     MSA_SPAN: "--msa",
     POOL_SPAN: "--pool",
-    **{colour: f"--role-{index}" for index, colour in enumerate(ROLES)},
+    **{colour: f"--{role.replace('_', '-')}" for role, colour in ROLES.items()},
     **{colour: f"--depth-{index}" for index, colour in enumerate(DEPTHS)},
 }
+
+WIDTH = 3.9  # inches of every panel: small enough that its text can be read on a phone
 
 MARKERS = {"stem": "D", "conv": "s", "msa": "o", "mlp": "^", "pool": "X"}
 KIND_NAMES = {"stem": "stem", "conv": "Conv", "msa": "MSA", "mlp": "MLP", "pool": "pooling"}
@@ -42,11 +51,11 @@ STYLE: dict[str, Any] = {
     "text.parse_math": False,  # a model's name may hold a dollar sign
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib, so the layout is the same on every machine
-    "font.size": 8,
-    "axes.titlesize": 9,
+    "font.size": 7.5,
+    "axes.titlesize": 8.5,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.labelsize": 8,
+    "axes.labelsize": 7.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.7,
@@ -65,11 +74,9 @@ STYLE: dict[str, Any] = {
     "grid.color": GRID,
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.4,
-    "lines.markersize": 4.5,
+    "lines.markersize": 4,
     "legend.frameon": False,
-    "legend.fontsize": 7.5,
-    "savefig.bbox": "tight",
-    "savefig.pad_inches": 0.04,
+    "legend.fontsize": 7,
 }
 
 
@@ -116,10 +123,18 @@ def figure_style() -> Iterator[None]:
         yield
 
 
-def panel_axes(width: float = 4.6, height: float = 3.0) -> tuple[Figure, Axes]:
-    """An empty plot, in inches."""
-    figure = Figure(figsize=(width, height))
-    return figure, figure.add_axes((0.12, 0.14, 0.86, 0.76))
+def panel_axes(height: float = 1.75, below: float = 0.42, left: float = 0.52, top: float = 0.25) -> tuple[Figure, Axes]:
+    """An empty plot as wide as every other; `height` of the plot itself and the room around it are in inches."""
+    right, whole = 0.16, below + height + top
+    figure = Figure(figsize=(WIDTH, whole))
+    axes = figure.add_axes((left / WIDTH, below / whole, (WIDTH - left - right) / WIDTH, height / whole))
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))  # few digits: the labels fit in `left`
+    return figure, axes
+
+
+def role_colour(role: str) -> str:
+    """A role has the same colour in every figure; its name stands beside it."""
+    return ROLES.get(role, ROLES["other"])
 
 
 def dot(colour: str, marker: str, label: str) -> Line2D:
@@ -127,16 +142,25 @@ def dot(colour: str, marker: str, label: str) -> Line2D:
     return Line2D([], [], color=colour, marker=marker, linestyle="none", markeredgecolor="none", label=label)
 
 
-def legend_below(axes: Axes, handles: list, columns: int) -> None:
-    axes.legend(
-        handles=handles,
+def legend_below(axes: Axes, handles: Sequence[Artist], columns: int, left: float = 0.0) -> None:
+    """A legend in the room below the axis label, from `left` inches on."""
+    place = axes.transAxes + ScaledTranslation(left, -0.4, axes.figure.dpi_scale_trans)
+    legend = Legend(
+        axes,
+        handles,
+        [str(handle.get_label()) for handle in handles],
         loc="upper left",
-        bbox_to_anchor=(-0.02, -0.16),
+        bbox_to_anchor=(0, 0),
+        bbox_transform=place,
         ncols=columns,
-        columnspacing=1.2,
+        columnspacing=1,
+        handlelength=1.8,
         handletextpad=0.5,
+        labelspacing=0.35,
+        borderpad=0,
         borderaxespad=0,
     )
+    axes.add_artist(legend)  # axes.legend would replace an earlier legend
 
 
 def to_svg(figure: Figure, key: str, label: str) -> Markup:
