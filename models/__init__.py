@@ -14,7 +14,7 @@ from typing import Any
 _HOME = {
     "create_model": "factory",
     "list_models": "zoo",
-    "anatomy": "units",
+    "anatomy": "survey",
     "Anatomy": "units",
     "Unit": "units",
     "Part": "blocks",

@@ -1,4 +1,4 @@
-"""timm, imported the one way that also works beside a CPU-only torch.
+"""timm, imported the one way that also works beside a CPU-only torch; and two repairs of what it builds.
 
 timm imports torchvision, and torchvision's wheel cannot load its compiled operators when torch is a CPU-only build:
 the import dies of "operator torchvision::nms does not exist". Nothing here calls those operators, so declaring their
@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
+from functools import cache
 
 import torch
+from torch import Tensor, nn
 
 _declared: list[torch.library.Library] = []  # a Library withdraws its operators when it is collected
 
@@ -36,4 +39,33 @@ import timm  # noqa: E402  after torchvision, on purpose
 import timm.layers  # noqa: E402
 import timm.models  # noqa: E402
 
-__all__ = ["timm"]
+
+def linear_drop_path(blocks: Sequence[nn.Module], rate: float) -> None:
+    """Stochastic depth linear over the blocks, rate * i / (L - 1), where timm gives every block the same rate."""
+    for index, block in enumerate(blocks):
+        for module in block.modules():
+            if isinstance(module, timm.layers.DropPath):
+                module.drop_prob = rate * index / max(len(blocks) - 1, 1)
+
+
+def uncached(model: nn.Module) -> nn.Module:
+    """Stop attention layers from keeping their position biases between forward passes in eval mode.
+
+    What they keep belongs to one forward pass: a second backward through it fails, `functional_call` does not see it,
+    and one pass without gradients leaves the biases without gradients for good.
+    """
+    for module in model.modules():
+        if hasattr(module, "attention_bias_cache"):
+            module.__class__ = _uncached(type(module))
+    return model
+
+
+@cache
+def _uncached(kind: type[nn.Module]) -> type[nn.Module]:
+    def get_attention_biases(self: nn.Module, device: torch.device) -> Tensor:
+        return self.attention_biases[:, self.attention_bias_idxs]
+
+    return type(kind.__name__, (kind,), {"get_attention_biases": get_attention_biases})
+
+
+__all__ = ["linear_drop_path", "timm", "uncached"]

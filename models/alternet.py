@@ -7,14 +7,24 @@ it does the striding. An MSA block has no MLP: the ResNet blocks around it play 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from models.errors import BadOption, divides, one_of, same_length
-from models.preact_resnet import BLOCKS, PreActResNet, conv, conv_stages
-from models.resnet import SMALL_IMAGE, drop_path, drop_rates, map_sizes
+from models.errors import BadOption, divides, one_of
+from models.preact_resnet import BLOCKS, PreActResNet, conv
+from models.resnet import (
+    SMALL_IMAGE,
+    ResNet,
+    check_blocks,
+    conv_stages,
+    drop_path,
+    drop_rates,
+    map_sizes,
+    postact_block,
+)  # fmt: skip
 
 
 def relative_index(window: int) -> Tensor:
@@ -60,10 +70,20 @@ class MSABlock(nn.Module):
             nn.BatchNorm2d(channels), nn.GELU(), conv(channels, reduced, 1), nn.BatchNorm2d(reduced)
         )
         self.attn = WindowAttention(channels=reduced, out=channels, heads=heads, dim_head=dim_head, window=window)
+        self.norm = nn.Identity()
         self.drop_path = drop_path(rate)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.drop_path(self.attn(self.reduce(x)))
+        return x + self.drop_path(self.norm(self.attn(self.reduce(x))))
+
+
+class PostActMSABlock(MSABlock):
+    """x + BN(MSA(GELU(BN(conv1x1(x))))), for a post-activation trunk (the authors' ablation block A)."""
+
+    def __init__(self, *, channels: int, reduced: int, **options: int) -> None:
+        super().__init__(channels=channels, reduced=reduced, **options)
+        self.reduce = nn.Sequential(conv(channels, reduced, 1), nn.BatchNorm2d(reduced), nn.GELU())
+        self.norm = nn.BatchNorm2d(channels)
 
 
 def paper_placement(*, image_size: int, depths: Sequence[int]) -> tuple[int, ...]:
@@ -94,27 +114,40 @@ def alter_resnet(
     *, num_classes: int, image_size: int, in_chans: int = 3, block: str = "bottleneck",
     depths: Sequence[int] = (3, 4, 6, 4), widths: Sequence[int] = (64, 128, 256, 512),
     placement: Sequence[int] | None = None, heads: Sequence[int] = (3, 6, 12, 24), dim_head: int = 64,
-    window: int | None = None, drop_path_rate: float = 0.0,
-) -> PreActResNet:  # fmt: skip
+    window: int | None = None, activation: str = "pre", groups: int = 1, group_width: int = 64,
+    drop_path_rate: float = 0.0,
+) -> PreActResNet | ResNet:  # fmt: skip
     """An AlterNet with `placement` MSAs per stage (default: the paper's) and windows of 4 below 64 px, else 7.
 
+    `activation`: "pre" as in the paper's figures, "post" for a ResNet or, with `groups`, a ResNeXt (appendix E: the
+    rules also help there).
     Raises BadOption where the placement asks for more MSAs than every second block, BadImageSize where the window
     does not divide the map of a stage that has MSAs.
     """
-    one_of("block", block, BLOCKS)
+    one_of("activation", activation, ("pre", "post"))
     window = window or (4 if image_size < SMALL_IMAGE else 7)
     placement = tuple(placement or paper_placement(image_size=image_size, depths=depths))
-    same_length(depths=tuple(depths), widths=tuple(widths), heads=tuple(heads), placement=placement)
+    check_blocks(
+        block=block, groups=groups, group_width=group_width, depths=depths, widths=widths, heads=heads,
+        placement=placement,
+    )  # fmt: skip
+    if activation == "pre" and (groups, group_width) != (1, 64):
+        raise BadOption(f"groups={groups}, group_width={group_width}: only activation='post' has groups and widths")
     check_placement(placement, depths=depths, window=window, image_size=image_size)
+    if activation == "pre":
+        trunk, msa, make = PreActResNet, MSABlock, BLOCKS[block]
+    else:
+        make = partial(postact_block, block=block, groups=groups, group_width=group_width, se=False)
+        trunk, msa = ResNet, PostActMSABlock
     expansion, rates = BLOCKS[block].expansion, drop_rates(drop_path_rate, depths)
-    stages = conv_stages(block=BLOCKS[block], depths=depths, widths=widths, drop_path_rate=drop_path_rate)
+    stages = conv_stages(make, expansion=expansion, depths=depths, widths=widths, rate=drop_path_rate)
     for stage, (depth, count) in enumerate(zip(depths, placement)):
         for index in msa_positions(depth=depth, count=count):
-            stages[stage][index] = MSABlock(
+            stages[stage][index] = msa(
                 channels=widths[stage] * expansion, reduced=widths[stage], heads=heads[stage], dim_head=dim_head,
                 window=window, rate=rates[stage][index],
             )  # fmt: skip
-    return PreActResNet(
+    return trunk(
         stages=stages, width=widths[0], features=widths[-1] * expansion, num_classes=num_classes,
         image_size=image_size, in_chans=in_chans,
     )  # fmt: skip

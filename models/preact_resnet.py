@@ -12,7 +12,7 @@ from einops.layers.torch import Reduce
 from torch import Tensor, nn
 
 from models.errors import one_of, same_length
-from models.resnet import drop_path, drop_rates, stem_conv
+from models.resnet import conv_stages, drop_path, stem_conv
 
 
 def conv(channels: int, out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -81,20 +81,6 @@ class PreActResNet(nn.Module):
         return self.fc(self.global_pool(self.norm(self.stages(self.maxpool(self.conv1(x))))))
 
 
-def conv_stages(
-    *, block: type[PreActBlock], depths: Sequence[int], widths: Sequence[int], drop_path_rate: float
-) -> list[list[nn.Module]]:
-    """The stages of a pre-activation ResNet; the first block of every stage but the first halves the map."""
-    channels, stages = widths[0], []
-    for number, (width, rates) in enumerate(zip(widths, drop_rates(drop_path_rate, depths))):
-        blocks = []
-        for index, rate in enumerate(rates):
-            blocks.append(block(channels, width, 2 if number and not index else 1, rate))
-            channels = width * block.expansion
-        stages.append(blocks)
-    return stages
-
-
 def preact_resnet(
     *, num_classes: int, image_size: int, in_chans: int = 3, block: str = "bottleneck",
     depths: Sequence[int] = (3, 4, 6, 3), widths: Sequence[int] = (64, 128, 256, 512), drop_path_rate: float = 0.0,
@@ -102,8 +88,9 @@ def preact_resnet(
     """A pre-activation ResNet with `depths` blocks per stage. CIFAR stem (3x3, stride 1, no max-pool) below 64 px."""
     one_of("block", block, BLOCKS)
     same_length(depths=tuple(depths), widths=tuple(widths))
-    stages = conv_stages(block=BLOCKS[block], depths=depths, widths=widths, drop_path_rate=drop_path_rate)
+    make, expansion = BLOCKS[block], BLOCKS[block].expansion
     return PreActResNet(
-        stages=stages, width=widths[0], features=widths[-1] * BLOCKS[block].expansion, num_classes=num_classes,
-        image_size=image_size, in_chans=in_chans,
+        stages=conv_stages(make, expansion=expansion, depths=depths, widths=widths, rate=drop_path_rate),
+        width=widths[0], features=widths[-1] * expansion, num_classes=num_classes, image_size=image_size,
+        in_chans=in_chans,
     )  # fmt: skip

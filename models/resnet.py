@@ -1,21 +1,26 @@
 """ResNet (He et al. 2015), post-activation: conv-BN-ReLU, the last ReLU after the residual add.
 
+Also ResNeXt (Xie et al. 2017), Wide ResNet (Zagoruyko & Komodakis 2016) and SE-ResNet (Hu et al. 2018).
+
 The blocks are timm's; the trunk is ours because timm's fixes four stages and a 64-channel stem. Module names are
 timm's, so timm's weights load. Weights start at PyTorch's defaults, as in the authors' code (paper, appendix A).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from einops.layers.torch import Reduce
 from torch import Tensor, nn
 
 from models._timm import timm
-from models.errors import one_of, same_length
+from models.errors import BadOption, one_of, same_length
 
 BLOCKS = {"basic": timm.models.resnet.BasicBlock, "bottleneck": timm.models.resnet.Bottleneck}
 SMALL_IMAGE = 64  # below this side the paper's CIFAR variants apply
+# The authors' channel gate: reduction 16, not rounded, and no biases.
+SqueezeExcite = partial(timm.layers.SEModule, bias=False, rd_divisor=1)
 
 
 def stem_conv(*, in_chans: int, width: int, image_size: int) -> tuple[nn.Conv2d, nn.Module]:
@@ -42,29 +47,51 @@ def drop_path(rate: float) -> nn.Module:
     return timm.layers.DropPath(rate) if rate else nn.Identity()
 
 
+def conv_stages(
+    make: Callable[..., nn.Module], *, expansion: int, depths: Sequence[int], widths: Sequence[int], rate: float
+) -> list[list[nn.Module]]:
+    """The stages of a ResNet, from `make(channels, width, stride, rate)`; all but the first halve the map."""
+    channels, stages = widths[0], []
+    for number, (width, rates) in enumerate(zip(widths, drop_rates(rate, depths))):
+        blocks = []
+        for index, block_rate in enumerate(rates):
+            blocks.append(make(channels, width, 2 if number and not index else 1, block_rate))
+            channels = width * expansion
+        stages.append(blocks)
+    return stages
+
+
+def postact_block(
+    channels: int, width: int, stride: int, rate: float, *, block: str, groups: int, group_width: int, se: bool
+) -> nn.Module:
+    """timm's block; its shortcut is a 1x1 convolution with BatchNorm where the shape changes."""
+    kind = BLOCKS[block]
+    out = width * kind.expansion
+    shortcut = None
+    if stride != 1 or channels != out:
+        shortcut = nn.Sequential(nn.Conv2d(channels, out, 1, stride=stride, bias=False), nn.BatchNorm2d(out))
+    return kind(
+        channels, width, stride, shortcut, cardinality=groups, base_width=group_width,
+        attn_layer=SqueezeExcite if se else None, drop_path=drop_path(rate),
+    )  # fmt: skip
+
+
 class ResNet(nn.Module):
-    """Stem, stages of post-activation blocks, global average pooling, linear classifier."""
+    """Stem, stages of blocks (lists), global average pooling, linear classifier."""
 
     def __init__(
-        self, *, block: type, depths: Sequence[int], widths: Sequence[int], num_classes: int, image_size: int,
-        in_chans: int, drop_path_rate: float,
+        self, *, stages: Sequence[Sequence[nn.Module]], width: int, features: int, num_classes: int, image_size: int,
+        in_chans: int,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.conv1, self.maxpool = stem_conv(in_chans=in_chans, width=widths[0], image_size=image_size)
-        self.bn1 = nn.BatchNorm2d(widths[0])
+        self.conv1, self.maxpool = stem_conv(in_chans=in_chans, width=width, image_size=image_size)
+        self.bn1 = nn.BatchNorm2d(width)
         self.act1 = nn.ReLU(inplace=True)
-        channels, self.stages = widths[0], [f"layer{number}" for number in range(1, len(depths) + 1)]
-        for number, (name, width, rates) in enumerate(zip(self.stages, widths, drop_rates(drop_path_rate, depths))):
-            blocks = []
-            for index, rate in enumerate(rates):
-                stride = 2 if number and not index else 1
-                out = width * block.expansion
-                shortcut = None if stride == 1 and channels == out else projection(channels, out, stride)
-                blocks.append(block(channels, width, stride, shortcut, drop_path=drop_path(rate)))
-                channels = out
+        self.stages = [f"layer{number}" for number in range(1, len(stages) + 1)]
+        for name, blocks in zip(self.stages, stages):
             self.add_module(name, nn.Sequential(*blocks))
         self.global_pool = Reduce("b c h w -> b c", "mean")
-        self.fc = nn.Linear(channels, num_classes)
+        self.fc = nn.Linear(features, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.act1(self.bn1(self.conv1(x))))
@@ -73,19 +100,28 @@ class ResNet(nn.Module):
         return self.fc(self.global_pool(x))
 
 
-def projection(channels: int, out: int, stride: int) -> nn.Module:
-    """Shortcut of a block that changes the shape: 1x1 convolution and BatchNorm."""
-    return nn.Sequential(nn.Conv2d(channels, out, 1, stride=stride, bias=False), nn.BatchNorm2d(out))
+def check_blocks(*, block: str, groups: int, group_width: int, **per_stage: Sequence[int]) -> None:
+    """BadOption for an unknown block, for groups in a basic block, or for options of different numbers of stages."""
+    one_of("block", block, BLOCKS)
+    if block == "basic" and (groups, group_width) != (1, 64):
+        raise BadOption(f"groups={groups}, group_width={group_width}: only block='bottleneck' has groups and widths")
+    same_length(**{option: tuple(value) for option, value in per_stage.items()})
 
 
 def resnet(
     *, num_classes: int, image_size: int, in_chans: int = 3, block: str = "bottleneck",
-    depths: Sequence[int] = (3, 4, 6, 3), widths: Sequence[int] = (64, 128, 256, 512), drop_path_rate: float = 0.0,
+    depths: Sequence[int] = (3, 4, 6, 3), widths: Sequence[int] = (64, 128, 256, 512), groups: int = 1,
+    group_width: int = 64, se: bool = False, drop_path_rate: float = 0.0,
 ) -> ResNet:  # fmt: skip
-    """A ResNet with `depths` blocks per stage. CIFAR stem (3x3, stride 1, no max-pool) below 64 px."""
-    one_of("block", block, BLOCKS)
-    same_length(depths=tuple(depths), widths=tuple(widths))
+    """A ResNet with `depths` blocks per stage. CIFAR stem (3x3, stride 1, no max-pool) below 64 px.
+
+    `groups` and `group_width` shape the 3x3 convolution of a bottleneck: ResNeXt-50 32x4d is 32 and 4.
+    """
+    check_blocks(block=block, groups=groups, group_width=group_width, depths=depths, widths=widths)
+    make = partial(postact_block, block=block, groups=groups, group_width=group_width, se=se)
+    expansion = BLOCKS[block].expansion
     return ResNet(
-        block=BLOCKS[block], depths=depths, widths=widths, num_classes=num_classes, image_size=image_size,
-        in_chans=in_chans, drop_path_rate=drop_path_rate,
+        stages=conv_stages(make, expansion=expansion, depths=depths, widths=widths, rate=drop_path_rate),
+        width=widths[0], features=widths[-1] * expansion, num_classes=num_classes, image_size=image_size,
+        in_chans=in_chans,
     )  # fmt: skip

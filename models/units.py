@@ -1,4 +1,4 @@
-"""`anatomy(model)`: the units of a network in order, and for each the power to read its map and to lesion it.
+"""Units of a network: what a probe sees of it, and the power to read each unit's map and to lesion it.
 
 Every probe speaks to this, never to an architecture. Hooks only read, so a network's output stays the same bit for bit.
 """
@@ -16,9 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import models.blocks_timm  # noqa: F401  registers timm's blocks
-from models.blocks import Part, find_blocks
-from models.errors import BadOption, UnknownAnatomy
+from models.errors import BadOption, UnknownAnatomy, one_of
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,7 @@ class Site:
 
     name: str
     kind: str
+    block: nn.Module
     module: nn.Module
     at: str
     branch: nn.Module | None = None
@@ -74,7 +73,7 @@ class Anatomy:
             for unit in self.units[:-1]:
                 site = self._sites[unit.name]
                 deliver = partial(self._deliver, callback, unit, site.channels_last)
-                stack.enter_context(_read(site, deliver))
+                stack.enter_context(hook(site.module, site.at, deliver))
             yield
 
     def _deliver(self, callback: Callback, unit: Unit, channels_last: bool, value: Tensor) -> None:
@@ -82,22 +81,32 @@ class Anatomy:
         callback(unit, to_map(value, prefix=self._prefix, channels_last=channels_last, aspect=aspect))
 
     @contextmanager
-    def lesion(self, unit: Unit) -> Iterator[None]:
-        """Drop the unit's residual branch and keep the skip (paper, Figs 10b, D.4). Undone exactly on exit.
+    def lesion(self, unit: Unit, part: str = "branch") -> Iterator[None]:
+        """Take a unit out of the network (paper, section 4.1, Figs 10b, D.4). Undone exactly on exit.
 
-        The branch's last module answers zero, so what follows the add (a ReLU in a post-activation ResNet) stays, and
-        so does the projection shortcut of a strided block. Raises BadOption for a unit without a residual branch.
+        part="branch": the residual branch answers zero, the skip stays. So do the projection shortcut of a strided
+        block and what follows the add (the ReLU of a post-activation ResNet).
+        part="conv3x3": the block's last 3x3 convolution that keeps its number of channels passes on what it receives,
+        every second pixel of it where it strides by two, as a kernel with 1 in the centre and 0 elsewhere would. The
+        paper does not say how it removed a 3x3 convolution.
+
+        Raises BadOption for a unit that has no such part.
         """
         if unit not in self.units:
             raise BadOption(f"{unit} is not a unit of this network; take one from anatomy(model).units")
-        branch = self._sites[unit.name].branch
-        if branch is None:
+        site = self._sites[unit.name]
+        if one_of("part", part, ("branch", "conv3x3")) == "branch":
+            target, answer = site.branch, lambda module, args, output: _zeros(output)
+        else:
+            target, answer = _conv3x3(site), lambda module, args, output: _strided(args[0], module.stride)
+        if target is None:
             able = Counter(other.kind for other in self.units if self._sites[other.name].branch is not None)
+            having = ", ".join(f"{count} {kind}" for kind, count in able.items()) or "none"
+            what = "residual branch" if part == "branch" else "3x3 convolution that keeps its channels"
             raise BadOption(
-                f"{unit.name} ({unit.kind}) has no residual branch to lesion; units that have one: "
-                + (", ".join(f"{count} {kind}" for kind, count in able.items()) or "none")
+                f"{unit.name} ({unit.kind}) has no {what} to lesion; units with a residual branch: {having}"
             )
-        handle = branch.register_forward_hook(lambda module, args, output: _zeros(output))
+        handle = target.register_forward_hook(answer)
         try:
             yield
         finally:
@@ -106,33 +115,6 @@ class Anatomy:
     def owner(self, parameter: str) -> Unit:
         """The unit a parameter belongs to, by the name it has in `model.named_parameters()`."""
         return self._owners[parameter]
-
-
-def anatomy(model: nn.Module, *, example_shape: tuple[int, int, int] | None = None) -> Anatomy:
-    """The units of a network, found by recognising its block classes (see `register`).
-
-    Runs the network once on zeros, in eval mode, to see the order and the shapes. `example_shape` (channels, height,
-    width) is needed only for a network that neither `create_model` nor timm made.
-    Raises UnknownAnatomy where no block class is registered or the units do not run in order.
-    """
-    blocks = list(find_blocks(model))
-    if not blocks:
-        raise UnknownAnatomy(_unknown(model))
-    sites = [_stem_site(model, blocks), *(_site(*block, part) for block in blocks for part in block[2])]
-    shapes, prefix = _look(model, sites, example_shape or _example_shape(model))
-    sites.append(Site(_head_name(model, blocks), "head", model, "output"))
-    units, stage = [], 0
-    for index, (site, shape) in enumerate(zip(sites, [*shapes, None])):
-        if index == 1 or shape and index and shape[1] < shapes[index - 1][1]:
-            stage += 1
-        depth = min(index / max(len(shapes) - 1, 1), 1.0)
-        units.append(Unit(index, site.name, site.kind, stage, depth, shape))
-    names = Counter(unit.name for unit in units)
-    if names.most_common(1)[0][1] > 1:
-        raise UnknownAnatomy(
-            f"two units are called {names.most_common(1)[0][0]!r}: give the parts of a block own names"
-        )
-    return Anatomy(units, sites, _owners(model, units, [path for path, _, _ in blocks]), prefix)
 
 
 def to_map(value: Tensor, *, prefix: int | None, channels_last: bool = False, aspect: float = 1.0) -> Tensor:
@@ -154,16 +136,13 @@ def to_map(value: Tensor, *, prefix: int | None, channels_last: bool = False, as
     )
 
 
-# helpers
-
-
-def _read(site: Site, deliver: Callable[[Tensor], None]) -> Any:
-    """A hook that hands on what a module takes or gives; a context manager, for torch's handles are."""
-    if site.at == "input":
-        return site.module.register_forward_pre_hook(
+def hook(module: nn.Module, at: str, deliver: Callable[[Tensor], None]) -> Any:
+    """Hand on the first tensor that a module takes ("input") or gives ("output"), until the context ends."""
+    if at == "input":
+        return module.register_forward_pre_hook(
             lambda module, args, kwargs: deliver(_first([*args, *kwargs.values()])), with_kwargs=True
         )
-    return site.module.register_forward_hook(lambda module, args, output: deliver(_first(output)))
+    return module.register_forward_hook(lambda module, args, output: deliver(_first(output)))
 
 
 def _first(value: Any) -> Tensor:
@@ -176,88 +155,11 @@ def _zeros(value: Any) -> Any:
     return torch.zeros_like(value) if isinstance(value, Tensor) else value
 
 
-def _join(*paths: str) -> str:
-    return ".".join(path for path in paths if path)
+def _conv3x3(site: Site) -> nn.Conv2d | None:
+    convs = [module for module in site.block.modules() if isinstance(module, nn.Conv2d)]
+    fitting = [conv for conv in convs if conv.kernel_size == (3, 3) and conv.in_channels == conv.out_channels]
+    return fitting[-1] if fitting and site.kind == "conv" else None
 
 
-def _site(path: str, block: nn.Module, parts: Any, part: Part) -> Site:
-    module, at = part.read
-    branch = None if part.branch is None else block.get_submodule(part.branch)
-    return Site(_join(path, part.name), part.kind, block.get_submodule(module), at, branch, part.channels_last)
-
-
-def _stem_site(model: nn.Module, blocks: list[tuple]) -> Site:
-    """What the first block takes: after position embedding, or after the max-pool of a ResNet."""
-    path, block, parts = blocks[0]
-    before = (name for name, child in model.named_children() if any(True for _ in child.parameters()))
-    name = next(before, "stem")
-    return Site("stem" if path.split(".")[0] == name else name, "stem", block, "input", None, parts[0].channels_last)
-
-
-def _head_name(model: nn.Module, blocks: list[tuple]) -> str:
-    after = [name for name, child in model.named_children() if any(True for _ in child.parameters())]
-    return "head" if blocks[-1][0].split(".")[0] == after[-1] else after[-1]
-
-
-def _example_shape(model: nn.Module) -> tuple[int, int, int]:
-    shape = getattr(model, "example_shape", None) or (getattr(model, "pretrained_cfg", None) or {}).get("input_size")
-    if shape is None:
-        raise UnknownAnatomy("this network does not say what it takes: anatomy(model, example_shape=(3, 32, 32))")
-    return tuple(shape)
-
-
-@torch.no_grad()
-def _look(model: nn.Module, sites: list[Site], shape: tuple[int, int, int]) -> tuple[list[tuple], int | None]:
-    """One forward pass on zeros: shape (c, h, w) of each unit's map, and the number of prefix tokens."""
-    parameter = next(model.parameters())
-    image = torch.zeros(1, *shape, dtype=parameter.dtype, device=parameter.device)
-    prefix, aspect = getattr(model, "num_prefix_tokens", None), shape[1] / shape[2]
-    seen: list[int] = []
-    shapes: dict[int, tuple] = {}
-
-    def look(index: int, value: Tensor) -> None:
-        seen.append(index)
-        layout = sites[index].channels_last
-        shapes[index] = tuple(to_map(value, prefix=prefix, channels_last=layout, aspect=aspect).shape[1:])
-
-    training = {module: module.training for module in model.modules()}
-    devices = [parameter.device] if parameter.is_cuda else []
-    try:
-        with ExitStack() as stack, torch.random.fork_rng(devices):
-            for index, site in enumerate(sites):
-                stack.enter_context(_read(site, partial(look, index)))
-            model.eval()(image)
-    finally:
-        for module, mode in training.items():
-            module.training = mode
-    if seen != list(range(len(sites))):
-        wrong = next((index for index in range(len(sites)) if seen[index : index + 1] != [index]), len(sites) - 1)
-        raise UnknownAnatomy(
-            f"{type(model).__name__}: unit {sites[wrong].name!r} does not run once and in the order of the modules; "
-            "register() the class that runs its blocks, as one block"
-        )
-    return [shapes[index] for index in range(len(sites))], prefix
-
-
-def _owners(model: nn.Module, units: list[Unit], blocks: list[str]) -> dict[str, Unit]:
-    """Parameter -> unit. Parameters of a block that no unit names (a norm) go to the next unit that follows them."""
-    owners, names = {}, [name for name, _ in model.named_parameters()]
-    following = units[-1]
-    inner = sorted(units[1:-1], key=lambda unit: -len(unit.name))
-    for name in reversed(names):
-        unit = next((unit for unit in inner if name == unit.name or name.startswith(f"{unit.name}.")), None)
-        following = owners[name] = unit or following
-    for name in names:  # whatever comes before the first block is the stem
-        if any(name.startswith(f"{block}.") for block in blocks):
-            break
-        owners[name] = units[0]
-    return owners
-
-
-def _unknown(model: nn.Module) -> str:
-    classes = Counter(type(module).__name__ for module in model.modules() if next(module.children(), None) is not None)
-    met = ", ".join(f"{name} x{count}" for name, count in classes.most_common(12))
-    return (
-        f"no block class of {type(model).__name__} is registered; it is made of {met}. Name its block: "
-        'models.register(ItsBlock, [models.Part("", "conv", branch="path.of.the.last.module.of.its.branch")])'
-    )
+def _strided(value: Tensor, stride: tuple[int, int]) -> Tensor:
+    return value[..., :: stride[0], :: stride[1]]

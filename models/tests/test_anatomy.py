@@ -14,8 +14,8 @@ def small(name, **options):
     torch.manual_seed(0)
     in_chans, size = (1, 8) if name.endswith("micro") else (3, 32)
     model = create_model(name, num_classes=7, image_size=size, in_chans=in_chans, **options).eval()
-    for parameter in model.parameters():  # norms and biases away from 0 and 1, so that nothing cancels by luck
-        if parameter.ndim < 2:
+    for parameter in model.parameters():  # nothing at 0 or 1, so that nothing cancels by luck
+        if parameter.ndim < 2 or not parameter.any():
             nn.init.normal_(parameter, std=0.5)
     return model, torch.randn(3, in_chans, size, size)
 
@@ -103,32 +103,48 @@ def test_resnet_stem_is_read_behind_the_max_pool():
     assert anatomy(model).units[0].shape == (64, 16, 16)
 
 
+ENDS = {  # what ends the residual branch of a unit: the last module that has weights and nothing but them behind it
+    "BasicBlock": "bn2",
+    "Bottleneck": "bn3",
+    "PreActBasic": "branch.1.2",
+    "PreActBottleneck": "branch.2.2",
+    "MSABlock": "attn.project",
+    "PostActMSABlock": "norm",
+    "LevitBlock": {"msa": "attn.proj.ln.bn", "mlp": "mlp.ln2.bn"},
+    "LevitDownsample": {"mlp": "mlp.ln2.bn"},
+    "ConvViTBlock": {"msa": "attn.project", "mlp": "mlp.2"},
+    "SerialBlock": {"msa": "factoratt_crpe.proj", "mlp": "mlp.fc2"},
+    "MixerBlock": {"tokens": "mlp_tokens.fc2", "channels": "mlp_channels.fc2"},
+    "Block": {"msa": "attn.proj", "mlp": "mlp.fc2"},
+    "SwinTransformerBlock": {"msa": "attn.proj", "mlp": "mlp.fc2"},
+}
+
+
 def silence(model, unit):
     """Zero, by weights, what ends the unit's residual branch."""
-    block = model.get_submodule(unit.name.removesuffix(".attn").removesuffix(".mlp"))
-    ends = {
-        "Bottleneck": lambda: [block.bn3.weight, block.bn3.bias],
-        "PreActBottleneck": lambda: [block.branch[2][2].weight],
-        "MSABlock": lambda: [block.attn.project.weight, block.attn.project.bias],
-        "Block": lambda: (
-            [block.attn.proj.weight, block.attn.proj.bias]
-            if unit.kind == "msa"
-            else [block.mlp.fc2.weight, block.mlp.fc2.bias]
-        ),
-    }[type(block).__name__]()
+    path = unit.name
+    while type(model.get_submodule(path)).__name__ not in ENDS:
+        path = path.rpartition(".")[0]
+    end = ENDS[type(model.get_submodule(path)).__name__]
+    if isinstance(end, dict):
+        end = end.get(unit.kind) or end[unit.name.rpartition("_")[2]]
     with torch.no_grad():
-        for parameter in ends:
+        for parameter in model.get_submodule(f"{path}.{end}").parameters():
             parameter.zero_()
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [*SMALL, "levit_128s", "coat_lite_tiny", "seresnet18", "alter_resnext50"])
 def test_lesion_equals_a_branch_silenced_by_hand_and_heals(name):
-    model, image = small(name)
+    options = {"levit_128s": {"depths": (1, 1, 1)}, "coat_lite_tiny": {"depths": (1, 1, 1, 1)}}
+    options["alter_resnext50"] = {"depths": (1, 2, 2, 2), "placement": (0, 1, 1, 1)}
+    model, image = small(name, **options.get(name, {}))
     parts = anatomy(model)
     with torch.no_grad():
         healthy = model(image)
         state = {key: value.clone() for key, value in model.state_dict().items()}
-        for unit in parts.units[1:-1]:
+        branched = [unit for unit in parts.units[1:-1] if unit.kind != "pool"]
+        assert len(branched) >= 3
+        for unit in branched:
             with parts.lesion(unit):
                 lesioned = model(image)
             silence(model, unit)
@@ -155,7 +171,9 @@ def test_every_parameter_has_an_owner_and_every_unit_owns_some(name):
     parts = anatomy(model)
     owners = [parts.owner(parameter) for parameter, _ in model.named_parameters()]
     assert {unit.name for unit in owners} == {unit.name for unit in parts.units}
-    assert [unit.index for unit in owners] == sorted(unit.index for unit in owners)
+    for (name, _), unit in zip(model.named_parameters(), owners, strict=True):
+        others = [other.name for other in parts.units if other is not unit and name.startswith(f"{other.name}.")]
+        assert not [other for other in others if len(other) > len(unit.name)]
 
 
 def test_anatomy_leaves_mode_statistics_and_random_numbers_alone():
