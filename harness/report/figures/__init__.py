@@ -1,4 +1,8 @@
-"""The figures of the report, chosen by the name of the probe that wrote the table. A new probe adds one module."""
+"""The figures of the report, chosen by the name of the probe that wrote the table.
+
+A new probe adds a module with `NUMERIC` and `TEXT`, the columns it needs, and `draw(table, paper) -> [Drawing]`, and a
+line in `PROBES`.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,6 @@ def draw(path: Path, paper: Paper, key: str) -> list[Drawing]:
     with figure_style():
         drawings = probe.draw(read_table(path, probe.NUMERIC, probe.TEXT), paper)
         for drawing in drawings:
-            for panel in drawing.panels:
-                panel.svg = to_svg(panel.figure, f"{key}-{drawing.name}-{panel.name}", panel.label)
+            for number, panel in enumerate(drawing.panels):
+                panel.svg = to_svg(panel.figure, f"{key}-{drawing.name}-{number}", panel.label)
     return drawings

@@ -80,11 +80,10 @@ def depths(curves: dict[str, pd.DataFrame], paper: Paper) -> list[Panel]:
         for series in published:
             draw_published(axes, series)
         axes.set(xlim=(-0.02, 1.02), ylim=limits, xlabel="depth", ylabel="Δ log amplitude at 1.0π (nats)")
-        axes.set_title(f"{role}: {model}")
         axes.grid(axis="y")
         legend_below(axes, lines_legend(curve, colour, published, paper), columns=1)
         legend_below(axes, units_legend(curve, colour), columns=2, left=1.85)
-        panels.append(Panel(role, figure, in_words(role, curve, published, paper)))
+        panels.append(Panel(f"{role}: {model}", figure, in_words(role, curve, published, paper)))
     return panels
 
 
@@ -186,12 +185,10 @@ def spectra(means: pd.DataFrame, units: pd.DataFrame, roles: list[str]) -> list[
         axes.set(xlim=(0, 1), ylim=limits, ylabel="Δ log amplitude (nats)")
         axes.set_xlabel("frequency (1.0π: the last bin of each unit)")
         name = f"{role}: {units.loc[units['role'] == role, 'model'].iloc[0]}"
-        axes.set_title(name)
         axes.grid(axis="y")
         legend_below(axes, [Line2D([], [], color=DEPTHS[step], label=f"depth {step / 8:g}") for step in (0, 4, 8)], 3)
-        panels.append(
-            Panel(role, figure, f"Delta log amplitude over frequency, {mine['unit'].nunique()} units, {name}.")
-        )
+        label = f"Delta log amplitude over frequency, {mine['unit'].nunique()} units, {name}."
+        panels.append(Panel(name, figure, label))
     return panels
 
 

@@ -12,6 +12,7 @@ from harness.report.tables import TableError, weighted_mean
 QUANTITY = "accuracy"
 NUMERIC = ("seed", "images", "correct")
 TEXT = ("role", "model")
+LONGEST = 60  # letters that fit across the plot; the whole name stands in the words for the figure
 
 
 def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
@@ -36,7 +37,7 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
                 any_paper = True
                 axes.plot(series.values, [row], "D", color=PAPER, fillstyle="none")
                 words.append(f"{paper.label(series)} {plain(series.values[0])} %")
-        axes.text(0.01, row - 0.36, f"{role}: {model}", transform=axes.get_yaxis_transform(), va="center")
+        axes.text(0.01, row - 0.36, f"{role}: {model}"[:LONGEST], transform=axes.get_yaxis_transform(), va="center")
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(models) - 0.65, -0.6)
@@ -52,4 +53,4 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
         marks.append(Line2D([], [], marker="D", linestyle="none", color=PAPER, fillstyle="none", label=label))
     legend_below(axes, marks, columns=3)
     caption = "Accuracy of each seed's network, and their mean."
-    return [Drawing("accuracy", "Accuracy", caption, [Panel("all", figure, f"Accuracy: {'; '.join(words)}.")])]
+    return [Drawing("accuracy", "Accuracy", caption, [Panel("", figure, f"Accuracy: {'; '.join(words)}.")])]

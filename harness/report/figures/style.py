@@ -52,9 +52,6 @@ STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib, so the layout is the same on every machine
     "font.size": 7.5,
-    "axes.titlesize": 8.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
     "axes.labelsize": 7.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -63,7 +60,6 @@ STYLE: dict[str, Any] = {
     "axes.unicode_minus": True,
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
     "axes.facecolor": "none",
     "figure.facecolor": "none",
     "text.color": INK,
@@ -97,9 +93,9 @@ class Paper:
 
 @dataclass
 class Panel:
-    """One plot; `label` says in words what it shows, for those who cannot see it."""
+    """One plot under its title; `label` says in words what it shows, for those who cannot see it."""
 
-    name: str
+    title: str
     figure: Figure
     label: str
     svg: Markup = field(default_factory=Markup)
@@ -123,7 +119,7 @@ def figure_style() -> Iterator[None]:
         yield
 
 
-def panel_axes(height: float = 1.75, below: float = 0.42, left: float = 0.52, top: float = 0.25) -> tuple[Figure, Axes]:
+def panel_axes(height: float = 1.75, below: float = 0.42, left: float = 0.52, top: float = 0.06) -> tuple[Figure, Axes]:
     """An empty plot as wide as every other; `height` of the plot itself and the room around it are in inches."""
     right, whole = 0.16, below + height + top
     figure = Figure(figsize=(WIDTH, whole))
