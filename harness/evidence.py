@@ -10,8 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.errors import HarnessError
 from harness.files import write_atomically
 
-SCHEMA = 1
-
 Verdict = Literal["reproduced", "contradicted", "inconclusive", "not run"]
 
 
@@ -77,7 +75,7 @@ class Provenance(Record):
 class Evidence(Record):
     """All that a case leaves for the report and for other people's scripts (schema 1)."""
 
-    schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal[1] = Field(default=1, alias="schema")
     claim: str
     statement: str
     figure: str
@@ -114,7 +112,7 @@ def read_evidence(path: Path) -> Evidence:
     try:
         return Evidence.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise HarnessError(f"{path} is not evidence of schema {SCHEMA}: {first_problem(error)}") from error
+        raise HarnessError(f"{path} is not evidence of schema 1: {first_problem(error)}") from error
 
 
 def read_all_evidence(results: Path) -> dict[tuple[str, str], Evidence]:

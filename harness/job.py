@@ -92,7 +92,12 @@ def measure(run: Run, request: ProbeRequest, dataset: Dataset, *, store: Store, 
     split = Resident(balanced_subset(dataset.test, count), dataset.info, device)
     probe = getattr(harness.probes, request.probe)
     table = probe(model, split.batches(PROBE_BATCH), **parameters)
-    meta = {"run": str(run), "request": request.model_dump(mode="json"), "device": hardware(device), "versions": versions()}
+    meta = {
+        "run": str(run),
+        "request": request.model_dump(mode="json"),
+        "device": hardware(device),
+        "versions": versions(),
+    }
     store.write(request.key(run.run_id), {"table.parquet": to_parquet(table)}, meta)
 
 

@@ -110,7 +110,9 @@ class Judgement:
         """
         missing = [wanted.name for wanted in self.rule.effects if wanted.name not in self.effects]
         if missing:
-            raise HarnessError(f"claim {self.claim.id}: the rule also wants {missing[0]!r}, which the test did not measure")
+            raise HarnessError(
+                f"claim {self.claim.id}: the rule also wants {missing[0]!r}, which the test did not measure"
+            )
         effects = [self.effects[wanted.name] for wanted in self.rule.effects]
         verdict, reason = judge(effects)
         self._leave(verdict, reason, effects, self._copy_tables())
@@ -135,7 +137,9 @@ class Judgement:
         run = self._run(role, seed)
         artifact = self.place.store.read(request.key(run.run_id))
         if artifact is None:
-            raise HarnessError(f"no {request.probe} table of {run} in {self.place.store.root}; run the same command again")
+            raise HarnessError(
+                f"no {request.probe} table of {run} in {self.place.store.root}; run the same command again"
+            )
         return read_parquet(artifact.path / "table.parquet")
 
     def _table(self, role: str, probe: str, seed: int) -> SampleTable:
@@ -144,12 +148,14 @@ class Judgement:
             request = next((request for request in self.case.requests if request.probe == probe), None)
             if request is None:
                 known = [request.probe for request in self.case.requests]
-                raise HarnessError(f"claim {self.claim.id}: its test asks for no probe {probe!r}; {nearest(probe, known)}")
+                raise HarnessError(
+                    f"claim {self.claim.id}: its test asks for no probe {probe!r}; {nearest(probe, known)}"
+                )
             self._tables[key] = SampleTable(self._read(role, request, seed), PROBES[probe])
         return self._tables[key]
 
     def _copy_tables(self) -> list[str]:
-        """One table a probe, with role, model and seed in front, beside the evidence: the results folder stands alone."""
+        """One table a probe, with role, model and seed in front: the results folder stands alone."""
         import pandas as pd
 
         paths = []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+
 from harness.case import Case
 from harness.job import Job
 from harness.probes.request import ProbeRequest
 from harness.run import Run
 from harness.store import Store
+
 
 @dataclass(frozen=True)
 class Item:
@@ -80,14 +82,14 @@ def describe(plan: Plan, workers: int) -> str:
         probes = ", ".join(request.probe for request in item.missing) or "none"
         about = "" if item.trained else duration(item.seconds)
         lines.append(
-            f"{run.run_id:<18}{str(run.model):<28}{run.dataset:<10}{run.seed:>5}  {training:<10}{probes:<24}{about:>9}"
+            f"{run.run_id:<18}{run.model!s:<28}{run.dataset:<10}{run.seed:>5}  {training:<10}{probes:<24}{about:>9}"
         )
     to_train = [item for item in plan.items if not item.trained]
     unknown = sum(item.seconds is None for item in to_train)
     total = sum(item.seconds or 0.0 for item in to_train) / max(workers, 1)
-    probes = sum(len(item.missing) for item in plan.items)
+    measurements = sum(len(item.missing) for item in plan.items)
     lines.append(
-        f"{len(plan.items)} runs, {len(to_train)} to train; {probes} measurements to make; "
+        f"{len(plan.items)} runs, {len(to_train)} to train; {measurements} measurements to make; "
         f"about {duration(total)} with {workers} worker{'s' if workers > 1 else ''}"
         + (f", not counting {unknown} runs of models that were never trained here" if unknown else "")
     )

@@ -30,23 +30,36 @@ HARNESS_ERROR = 3
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("reproduction", "claims of How Do Vision Transformers Work?")
-    group.addoption("--profile", default="quick", metavar="NAME", help="how big: a name or a TOML file (default: quick)")
+    group.addoption(
+        "--profile", default="quick", metavar="NAME", help="how big: a name or a TOML file (default: quick)"
+    )
     group.addoption("--data-root", metavar="DIR", help="data sets in DIR/<name>/ instead of the hub (or REPRO_DATA)")
     group.addoption("--results", metavar="DIR", help="evidence, tables and report (default: results/<profile>)")
-    group.addoption("--store", metavar="DIR", help="checkpoints and measurements (or REPRO_STORE; default: results/store)")
-    group.addoption("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute (default: auto)")
-    group.addoption("--engine", default="local", choices=ENGINES, help="this machine, or a Ray cluster (default: local)")
-    group.addoption("--budget", metavar="TIME", help="stop in good order after e.g. 90s, 9m or 1h30m; run again to go on")
+    group.addoption(
+        "--store", metavar="DIR", help="checkpoints and measurements (or REPRO_STORE; default: results/store)"
+    )
+    group.addoption(
+        "--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute (default: auto)"
+    )
+    group.addoption(
+        "--engine", default="local", choices=ENGINES, help="this machine, or a Ray cluster (default: local)"
+    )
+    group.addoption(
+        "--budget", metavar="TIME", help="stop in good order after e.g. 90s, 9m or 1h30m; run again to go on"
+    )
     group.addoption("--plan", action="store_true", help="print what would be computed and what it would cost, and stop")
     group.addoption(
-        "--subject", metavar="MODULE:FACTORY", help="your own model in role vit; [role=]package.module:factory(num_classes, image_size)"
+        "--subject",
+        metavar="MODULE:FACTORY",
+        help="your own model in role vit; [role=]package.module:factory(num_classes, image_size)",
     )
     # --strict is pytest's own option; for claims it also turns `inconclusive` and `not run` into failures.
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "claim(id, roles, probes, part=None): judges a claim of claims/catalogue.toml; wants the fixture `case`"
+        "markers",
+        "claim(id, roles, probes, part=None): judges a claim of claims/catalogue.toml; wants the fixture `case`",
     )
 
 
@@ -109,7 +122,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """hypothesis's plugin imports all of hypothesis at the end of every session, a second; claims do not use it."""
+    """Hypothesis's plugin imports all of hypothesis at the end of every session, a second; claims do not use it."""
     if "hypothesis" not in sys.modules:
         session.config.pluginmanager.unregister(name="hypothesispytest")
 
@@ -186,10 +199,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report.judged = _case_of(item) is not None
     if not (report.judged and report.failed):
         return report
-    verdict = call.when == "call" and call.excinfo.errisinstance(pytest.fail.Exception)
+    error = call.excinfo.value if call.excinfo else None
+    verdict = call.when == "call" and isinstance(error, pytest.fail.Exception)
     report.harness_error = not verdict
     if report.harness_error and call.when == "call":
-        error = call.excinfo.value
         if isinstance(error, HarnessError):
             report.longrepr = str(error)
         if judgement := item.stash.get(JUDGEMENT, None):

@@ -70,7 +70,10 @@ class Profile(BaseModel):
         """Accept `"vit_micro"`, `{name = ..., patch_size = 4}` or a list of these."""
         if not isinstance(roles, dict):
             return roles
-        return {role: [_spec(entry) for entry in (value if isinstance(value, list) else [value])] for role, value in roles.items()}
+        return {
+            role: [_spec(entry) for entry in (value if isinstance(value, list) else [value])]
+            for role, value in roles.items()
+        }
 
     @field_validator("roles")
     @classmethod
@@ -115,7 +118,9 @@ class Profile(BaseModel):
         role, equals, target = subject.rpartition("=")
         role = role if equals else "vit"
         if role not in self.roles:
-            raise HarnessError(f"--subject {subject!r}: no role {role!r} in profile {self.name}; {nearest(role, self.roles)}")
+            raise HarnessError(
+                f"--subject {subject!r}: no role {role!r} in profile {self.name}; {nearest(role, self.roles)}"
+            )
         roles = {**self.roles, role: [ModelSpec(name=SUBJECT + target)]}
         return self.model_copy(update={"roles": roles})
 
@@ -151,8 +156,9 @@ def load_profile(name: str) -> Profile:
 
 def _explain(error: ValidationError) -> str:
     """An unknown key gets the nearest valid one; everything else is said as pydantic says it."""
-    problem = error.errors()[0]
-    if problem["type"] != "extra_forbidden":
+    # A misspelt key is also a missing one: the misspelling says more.
+    problem = next((each for each in error.errors() if each["type"] == "extra_forbidden"), None)
+    if problem is None:
         return first_problem(error).replace("Value error, ", "")
     *parents, key = problem["loc"]
     fields: dict[str, Any] = dict(Profile.model_fields)

@@ -63,7 +63,13 @@ class Bars(AbstractContextManager["Bars"]):
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[figures]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[figures]}"),
+        )
         self._progress = Progress(*columns, console=Console(file=file), transient=True)
         self._all = self._progress.add_task("runs", total=total, figures="")
         self._tasks: dict[str, Any] = {}

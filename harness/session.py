@@ -75,8 +75,18 @@ class Session:
         self.open_data(cases, offline=True)
         lines = [describe(self.plan(cases), _cores())]
         for name, reason in self.unavailable.items():
-            count = len({(str(spec), seed) for case in cases if case.dataset == name for spec in case.models.values() for seed in case.seeds})
-            lines.append(f"{name}: {count} more runs, not looked up in the store, since the data are not here: {reason}")
+            count = len(
+                {
+                    (str(spec), seed)
+                    for case in cases
+                    if case.dataset == name
+                    for spec in case.models.values()
+                    for seed in case.seeds
+                }
+            )
+            lines.append(
+                f"{name}: {count} more runs, not looked up in the store, since the data are not here: {reason}"
+            )
         return "\n".join(lines)
 
     def compute(self, cases: list[Case]) -> None:
@@ -88,7 +98,13 @@ class Session:
             return
         device = choose_device(self.options.device)
         workers = 1 if device == "cuda" else _cores()
-        settings = Settings(self.options.store.absolute(), _absolute(self.options.data_root), device, workers, self.options.results / "logs")
+        settings = Settings(
+            self.options.store.absolute(),
+            _absolute(self.options.data_root),
+            device,
+            workers,
+            self.options.results / "logs",
+        )
         run_jobs = engine_named(self.options.engine)
         with _stop_on_signals(Stop(self._deadline())) as stop, progress(len(jobs)) as watcher:
             if stop.now():
@@ -114,12 +130,16 @@ class Session:
         for run in case.runs(self.fingerprints[case.dataset]):
             if run.run_id in self.outcome.failed:
                 raise HarnessError(self.outcome.failed[run.run_id])
-            if self.outcome.stopped and any(self.store.meta(request.key(run.run_id)) is None for request in case.requests):
+            if self.outcome.stopped and any(
+                self.store.meta(request.key(run.run_id)) is None for request in case.requests
+            ):
                 raise NotRun(f"stopped before {run} was trained and measured; the same command continues")
         return judgement
 
     def unjudged(self, case: Case) -> Judgement:
-        place = Place(self.options.root, self.options.results, self.store, self.catalogue, self.fingerprints, self.titles)
+        place = Place(
+            self.options.root, self.options.results, self.store, self.catalogue, self.fingerprints, self.titles
+        )
         return Judgement(case, place)
 
 

@@ -179,14 +179,16 @@ class Store:
             return
         except OSError as error:
             raise HarnessError(
-                f"damaged: {self.root / key} ({damage}), and it cannot be set aside: {error.strerror}; remove it by hand"
+                f"damaged: {self.root / key} ({damage}); it cannot be set aside ({error.strerror}): remove it by hand"
             ) from error
         self.notify(f"damaged: {self.root / key} ({damage}); set aside as {place}; it will be computed again")
 
 
 def _manifest(files: Mapping[str, bytes], meta: Mapping[str, Any]) -> str:
     body = {
-        "files": {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()},
+        "files": {
+            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
+        },
         "meta": dict(meta),
     }
     return canonical_json({**body, "sha256": digest(body)})

@@ -143,9 +143,7 @@ def _from_hub(info: DatasetInfo, split: str, offline: bool) -> Path:
 
 def _identity_of(files: dict[str, list[Path]]) -> dict[str, list[str]]:
     """The files' own SHA-256, so that other files at the same place are other data."""
-    return {
-        split: [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths] for split, paths in files.items()
-    }
+    return {split: [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths] for split, paths in files.items()}
 
 
 def _decode_parquet(info: DatasetInfo, files: dict[str, list[Path]]) -> dict[str, Any]:
@@ -163,8 +161,8 @@ def _decode_split(info: DatasetInfo, paths: list[Path], qualities: set[str]) -> 
     for path in paths:
         try:
             table = parquet.read_table(path, columns=[info.image_column, info.label_column])
-            for cell in table[info.image_column]:
-                images.append(_decode_image(info, cell["bytes"].as_py(), qualities))
+            cells = table[info.image_column]
+            images += [_decode_image(info, cell["bytes"].as_py(), qualities) for cell in cells]
             labels.append(np.asarray(table[info.label_column], dtype=np.int64))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise HarnessError(
@@ -184,13 +182,16 @@ def _decode_split(info: DatasetInfo, paths: list[Path], qualities: set[str]) -> 
 def _decode_image(info: DatasetInfo, content: bytes, qualities: set[str]) -> np.ndarray:
     """One encoded image as uint8 [channel, height, width]; a lossy encoding is remembered in `qualities`."""
     from PIL import Image
+    from PIL.JpegImagePlugin import JpegImageFile
 
     image = Image.open(io.BytesIO(content))
-    if image.format == "JPEG":
+    if isinstance(image, JpegImageFile):
         qualities.add(f"JPEG q{_jpeg_quality(image.quantization)}")
     pixels = np.asarray(image.convert("RGB" if info.channels == 3 else "L"))
     if pixels.shape[:2] != (info.image_size, info.image_size):
-        raise ValueError(f"an image of {pixels.shape[1]}×{pixels.shape[0]} instead of {info.image_size}×{info.image_size}")
+        raise ValueError(
+            f"an image of {pixels.shape[1]}×{pixels.shape[0]} instead of {info.image_size}×{info.image_size}"
+        )
     return pixels.reshape(*pixels.shape[:2], info.channels).transpose(2, 0, 1)
 
 

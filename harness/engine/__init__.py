@@ -22,6 +22,8 @@ def engine_named(name: str) -> Engine:
         try:
             from harness.engine.on_ray import run_jobs as run_on_ray
         except ImportError as error:
-            raise HarnessError("--engine ray needs the package ray: pip install -e '.[ray]' -c constraints.txt") from error
+            raise HarnessError(
+                "--engine ray needs the package ray: pip install -e '.[ray]' -c constraints.txt"
+            ) from error
         return run_on_ray
     raise HarnessError(f"no engine {name!r}; {nearest(name, ENGINES)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -27,18 +28,14 @@ class Worker:
     def hand(self, job: Job) -> None:
         assert self.process.stdin is not None
         self.job = job
-        try:
+        with contextlib.suppress(BrokenPipeError):  # it has died; its end of output will say so
             self.process.stdin.write(json.dumps(job.to_plain()) + "\n")
             self.process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it has died; its end of output will say so
 
     def close(self) -> None:
         assert self.process.stdin is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
-        except BrokenPipeError:
-            pass
 
 
 def run_jobs(jobs: list[Job], settings: Settings, stop: Stop, watcher: Watcher) -> Outcome:

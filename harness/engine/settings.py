@@ -45,7 +45,8 @@ class Stop:
 @dataclass
 class Outcome:
     """What came of the jobs: run_id -> the one-line reason for those that failed; `stopped` if not all were begun
-    or finished."""
+    or finished.
+    """
 
     failed: dict[str, str] = field(default_factory=dict)
     stopped: bool = False

@@ -39,7 +39,9 @@ def relative_log_amplitude(maps: Tensor) -> Tensor:
     """
     height, width = maps.shape[-2:]
     if height != width:
-        raise HarnessError(f"a feature map of {height}×{width}: the spectrum's diagonal needs square maps; use square images")
+        raise HarnessError(
+            f"a feature map of {height}×{width}: the spectrum's diagonal needs square maps; use square images"
+        )
     # The half spectrum of a real map holds the whole outward diagonal.
     spectrum = torch.fft.rfft2(maps.float()).diagonal(dim1=-2, dim2=-1)[..., : height - height // 2]
     amplitude = (spectrum.abs() + FLOOR).log().mean(1)

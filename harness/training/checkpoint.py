@@ -24,7 +24,12 @@ class Position(TypedDict):
 
 
 def save_state(
-    store: Store, run: Run, model: nn.Module, optimizer: torch.optim.Optimizer, augmenter: torch.Generator, position: Position
+    store: Store,
+    run: Run,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    augmenter: torch.Generator,
+    position: Position,
 ) -> None:
     """Keep the state under its step number, then drop the older ones."""
     moments = optimizer.state_dict()["state"]
@@ -33,7 +38,9 @@ def save_state(
         random["cuda"] = torch.cuda.get_rng_state(augmenter.device)
     files = {
         "model.safetensors": _pack(model.state_dict()),
-        "optimizer.safetensors": _pack({f"{i}.{name}": value for i, state in moments.items() for name, value in state.items()}),
+        "optimizer.safetensors": _pack(
+            {f"{i}.{name}": value for i, state in moments.items() for name, value in state.items()}
+        ),
         "random.safetensors": _pack(random),
     }
     older = states(store, run)
@@ -61,11 +68,18 @@ def load_state(
     return None
 
 
-def _restore(artifact: Artifact, model: nn.Module, optimizer: torch.optim.Optimizer, augmenter: torch.Generator) -> None:
+def _restore(
+    artifact: Artifact, model: nn.Module, optimizer: torch.optim.Optimizer, augmenter: torch.Generator
+) -> None:
     model.load_state_dict(_unpack(artifact, "model.safetensors"))
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in _unpack(artifact, "optimizer.safetensors").items():
         index, _, field = name.partition(".")
+        parameter = parameters[int(index)]
+        if value.shape == parameter.shape:
+            # In the parameter's memory layout: the fused optimizer pairs the elements by their place in memory.
+            value = torch.empty_like(parameter).copy_(value)
         moments.setdefault(int(index), {})[field] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
     random = _unpack(artifact, "random.safetensors")

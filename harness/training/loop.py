@@ -27,6 +27,7 @@ from models import create_model
 
 Report = Callable[[dict[str, Any]], None]
 REPORT_EVERY_SECONDS = 0.5
+CURVE = ["epoch", "learning_rate", "loss", "accuracy", "seconds"]
 
 
 def build_model(run: Run, dataset: Dataset) -> nn.Module:
@@ -66,7 +67,8 @@ def train(
     if steps_per_epoch == 0:
         raise HarnessError(f"{run}: {len(split)} training images do not fill one batch of {recipe.batch_size}")
     # Convolutions are faster with channels last, on CPU and GPU; crop_and_flip leaves the images that way.
-    model = build_model(run, dataset).to(device, memory_format=torch.channels_last)
+    model = build_model(run, dataset).to(device)
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=recipe.weight_decay, fused=True)
     augmenter = torch.Generator(device).manual_seed(subseed(run.seed, "augment"))
     torch.manual_seed(subseed(run.seed, "depth"))  # stochastic depth draws from the global stream
@@ -153,8 +155,8 @@ def _order(run: Run, epoch: int, count: int) -> Tensor:
 def _check_finite(run: Run, epoch: int, rate: float, loss_sum: Tensor) -> None:
     if not math.isfinite(loss_sum.item()):
         raise Diverged(
-            f"{run}: the loss is {loss_sum.item()} in epoch {epoch + 1} at learning rate {rate:.3g}; the last good epoch "
-            "is kept; lower recipe.learning_rate or set recipe.clip_norm"
+            f"{run}: the loss is {loss_sum.item()} in epoch {epoch + 1} at learning rate {rate:.3g}; "
+            "the last good epoch is kept; lower recipe.learning_rate or set recipe.clip_norm"
         )
 
 
@@ -169,7 +171,10 @@ def _finish(
 ) -> None:
     import pandas as pd
 
-    files = {"weights.safetensors": checkpoint.weights(model), "curve.parquet": to_parquet(pd.DataFrame(curve))}
+    files = {
+        "weights.safetensors": checkpoint.weights(model),
+        "curve.parquet": to_parquet(pd.DataFrame(curve, columns=CURVE)),
+    }
     meta = {
         "run": run.model_dump(mode="json"),
         "seconds": seconds,

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from harness.data import load_dataset
+from harness.run import ModelSpec, Run
+from harness.store import Store
+from harness.training.recipe import Recipe
+
+
+@pytest.fixture(scope="session")
+def data_store(tmp_path_factory):
+    """A store that holds nothing but data sets."""
+    return Store(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def digits(data_store):
+    return load_dataset("digits", data_store)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def make_run(digits):
+    def make(model="vit_micro", seed=0, train_images=96, **recipe):
+        plain = {"epochs": 2, "warmup_epochs": 1, "batch_size": 32, "learning_rate": 3e-3, "crop_padding": 1, **recipe}
+        return Run(
+            model=ModelSpec(name=model),
+            dataset="digits",
+            fingerprint=digits.fingerprint,
+            train_images=train_images,
+            recipe=Recipe(**plain),
+            seed=seed,
+        )
+
+    return make

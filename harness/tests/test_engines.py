@@ -1,0 +1,100 @@
+"""Both engines bring the same jobs to the same end."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from harness.engine import engine_named
+from harness.engine.settings import Settings, Stop
+from harness.errors import HarnessError
+from harness.job import Job
+from harness.probes import PROBES, ProbeRequest
+from harness.progress import Lines
+from harness.store import Store
+
+
+class Watch:
+    """Remembers what it was told."""
+
+    def __init__(self):
+        self.ended, self.events = {}, []
+
+    def update(self, job, event):
+        self.events.append(event)
+
+    def finished(self, job, failure):
+        self.ended[str(job.run)] = failure
+
+    def say(self, line):
+        self.events.append({"say": line})
+
+
+@pytest.fixture(params=["local", "ray"])
+def engine(request, monkeypatch):
+    if request.param == "ray":
+        pytest.importorskip("ray", reason="ray is an optional extra")
+        monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    monkeypatch.setenv("PYTHONPATH", os.getcwd())
+    return engine_named(request.param)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(store=tmp_path / "store", root=None, device="cpu", workers=2, logs=tmp_path / "logs")
+
+
+def jobs(make_run, **recipe):
+    request = ProbeRequest(probe="prediction", parameters=PROBES["prediction"].parameters(), test_images=None)
+    return [Job(make_run("vit_micro", seed=seed, **recipe), (request,), training=True) for seed in (0, 1, 2)]
+
+
+def test_jobs_are_done_and_watched(engine, settings, make_run):
+    watch = Watch()
+    wanted = jobs(make_run, epochs=1, warmup_epochs=0)
+    outcome = engine(wanted, settings, Stop(), watch)
+    assert not outcome.failed
+    assert not outcome.stopped
+    assert watch.ended == {str(job.run): None for job in wanted}
+    store = Store(settings.store)
+    for job in wanted:
+        assert store.read(job.run.checkpoint_key)
+        assert store.read(job.probes[0].key(job.run.run_id))
+    assert {"training", "prediction"} <= {event["doing"] for event in watch.events if "doing" in event}
+
+
+def test_a_job_that_fails_fails_alone(engine, settings, make_run):
+    watch = Watch()
+    good, bad = jobs(make_run, epochs=1, warmup_epochs=0)[0], jobs(make_run, batch_size=1000)[1]
+    outcome = engine([bad, good], settings, Stop(), watch)
+    assert list(outcome.failed) == [bad.run.run_id]
+    assert "do not fill one batch of 1000" in outcome.failed[bad.run.run_id]
+    assert watch.ended[str(good.run)] is None
+
+
+def test_a_deadline_stops_and_keeps_the_state(engine, settings, make_run):
+    wanted = jobs(make_run, epochs=100_000)
+    began = time.monotonic()
+    outcome = engine(wanted, settings, Stop(deadline=began + 15), Watch())
+    assert outcome.stopped
+    assert not outcome.failed
+    assert time.monotonic() - began < 60
+    assert list(settings.store.glob("runs/*/step-*"))
+
+
+def test_an_unknown_engine_names_the_nearest():
+    with pytest.raises(HarnessError, match="did you mean 'local'"):
+        engine_named("locale")
+
+
+def test_plain_lines_say_each_end(make_run, capsys):
+    import sys
+
+    job = jobs(make_run)[0]
+    with Lines(2, sys.stdout) as lines:
+        lines.update(job, {"doing": "training"})
+        lines.finished(job, None)
+        lines.finished(job, "it broke")
+    assert capsys.readouterr().out.splitlines() == [f"[1/2] {job.run}: done", f"[2/2] {job.run}: it broke"]

@@ -1,0 +1,294 @@
+"""Real pytest sessions over a small project of their own: verdicts, options and faults as a person meets them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch  # before the first test: pytester forgets modules after each, and torch cannot be imported twice
+
+pytest_plugins = ["pytester"]
+
+CATALOGUE = """
+[F1]
+group = "lowpass"
+title = "A claim of the test"
+statement = "Made up."
+figure = "Fig 2a"
+dataset = "digits"
+epochs = 0
+models = {}
+[[F1.rules]]
+text = "The effect lies above 0."
+effects = [{ name = "effect", unit = "pp", null = 0.0, decides = true, paper = 2.0, source = "made up" }]
+"""
+PROFILE = """
+about = "two tiny runs"
+datasets = ["digits"]
+seeds = [0, 1]
+images = { train = 64, test = 60 }
+[roles]
+vit = { name = "vit_micro", depth = 1 }
+[recipe]
+epochs = 1
+warmup_epochs = 0
+batch_size = 32
+"""
+CLAIM = """
+import itertools
+import pytest
+
+@pytest.mark.claim("F1", roles=["{role}"], probes=["prediction"])
+def test_claim(case):
+    values = itertools.cycle({values})
+    case.effect("{effect}", "{role}", lambda table: next(values))
+"""
+
+
+@pytest.fixture(scope="module")
+def shared_store(tmp_path_factory):
+    return tmp_path_factory.mktemp("shared") / "store"
+
+
+@pytest.fixture
+def project(pytester, monkeypatch):
+    """A folder with catalogue, profile and conftest; returns a function that writes the claim's test."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    pytester.mkdir("claims")
+    (pytester.path / "claims" / "catalogue.toml").write_text(CATALOGUE)
+    (pytester.path / "tiny.toml").write_text(PROFILE)
+    (pytester.path / "pytest.ini").write_text("[pytest]\n")
+    (pytester.path / "conftest.py").write_text('pytest_plugins = ["harness.plugin"]\n')
+    monkeypatch.syspath_prepend(os.getcwd())
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+
+    def write(values="[1.0, 1.01]", role="vit", effect="effect", body=None):
+        text = body or CLAIM.format(values=values, role=role, effect=effect)
+        (pytester.path / "claims" / "test_claim.py").write_text(text)
+
+    write()
+    return write
+
+
+@pytest.fixture
+def session(pytester, project, shared_store):
+    """Run pytest on the project; a result whose `.evidence` is the one case's file, or None."""
+
+    def run(*options, store=shared_store):
+        given = () if "--profile" in options else ("--profile", "tiny.toml")
+        result = pytester.runpytest_subprocess("claims", *given, "--store", str(store), *options)
+        path = pytester.path / "results" / "tiny" / "evidence" / "F1" / "digits.json"
+        result.evidence = json.loads(path.read_text()) if path.exists() else None
+        return result
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("values", "outcome", "verdict", "status"),
+    [
+        ("[1.0, 1.01]", {"passed": 1}, "reproduced", 0),
+        ("[-1.0, -1.01]", {"failed": 1}, "contradicted", 1),
+        ("[-1.0, 1.1]", {"skipped": 1}, "inconclusive", 0),
+    ],
+)
+def test_a_verdict_is_an_outcome_and_leaves_evidence(session, project, values, outcome, verdict, status):
+    project(values)
+    result = session()
+    result.assert_outcomes(**outcome)
+    assert result.ret == status
+    evidence = result.evidence
+    assert evidence["verdict"] == verdict
+    assert evidence["schema"] == 1
+    assert evidence["case"] == {
+        "dataset": "digits",
+        "dataset_title": "digits (8×8)",
+        "models": {"vit": "vit_micro(depth=1)"},
+        "seeds": [0, 1],
+    }
+    (effect,) = evidence["effects"]
+    assert effect["value"] == pytest.approx(sum(json.loads(values)) / 2)
+    assert (effect["n"], effect["replicate"], effect["level"], effect["null"]) == (2, "seed", 0.95, 0.0)
+    assert evidence["paper"] == [{"name": "effect", "value": 2.0, "source": "made up"}]
+    assert len(evidence["provenance"]["run_ids"]) == 2
+    for table in evidence["tables"]:
+        assert (result_folder(result) / table).is_file()
+    assert "F1" in (result_folder(result) / "report.html").read_text()
+
+
+def result_folder(result):
+    (line,) = [line for line in result.outlines if line.startswith("report: ")]
+    from pathlib import Path
+
+    return Path(line.removeprefix("report: ")).parent
+
+
+def test_strict_fails_what_is_inconclusive(session, project):
+    project("[-1.0, 1.1]")
+    result = session("--strict")
+    result.assert_outcomes(failed=1)
+    assert result.ret == 1
+    assert result.evidence["verdict"] == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"effect": "efect"}, "*the rule names no effect 'efect'; did you mean 'effect'?*"),
+        ({"values": "[]"}, "*StopIteration*"),
+        (
+            {"body": CLAIM.replace("    case.effect", "    # case.effect").format(values=[], role="vit", effect="")},
+            "*did not measure*",
+        ),
+    ],
+)
+def test_a_fault_of_a_test_is_an_error_and_no_verdict(session, project, arguments, message):
+    project(**arguments)
+    result = session()
+    result.assert_outcomes(errors=1)
+    assert result.ret == 3
+    result.stdout.fnmatch_lines([message])
+    assert result.evidence["verdict"] == "not run"
+    assert result.evidence["reason"].startswith("error: ")
+
+
+def test_a_role_that_nobody_plays_is_skipped_with_the_reason(session, project):
+    project(role="swin")
+    result = session("-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*profile tiny has no model for role swin*"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--profile", "quik"), "ERROR: no profile 'quik'; did you mean 'quick'?"),
+        (("--budget", "soon"), "ERROR: --budget 'soon' is not a time; write e.g. 90s, 9m or 1h30m"),
+        (("--subject", "x:y"), "ERROR: --subject 'x:y': no module 'x' on the path*"),
+        (("--engine", "lokal"), "*invalid choice: 'lokal'*"),
+        (("--device", "cuda"), "ERROR: --device cuda: torch finds no GPU that works*"),
+    ],
+)
+def test_a_wrong_option_is_one_line_before_anything_is_trained(session, tmp_path, options, message):
+    if "cuda" in options and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    result = session(*options, store=tmp_path / "fresh")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    lines = [*result.outlines, *result.errlines]
+    assert any(re.fullmatch(re.escape(message).replace(r"\*", ".*"), line) for line in lines), lines
+    assert not (tmp_path / "fresh" / "runs").exists()
+
+
+def test_an_unknown_claim_names_the_nearest(session, project):
+    project(body=CLAIM.replace('"F1"', '"F11"').format(values=[], role="vit", effect="effect"))
+    result = session()
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["*no claim 'F11'*did you mean 'F1'*"])
+
+
+def test_missing_data_are_an_error_of_their_cases_only(session, pytester, tmp_path):
+    (pytester.path / "two.toml").write_text(
+        PROFILE.replace('["digits"]', '["digits", "cifar10"]').replace("images", "# images")
+    )
+    result = session("--profile", "two.toml", "--data-root", str(tmp_path))
+    result.assert_outcomes(passed=1, errors=1)
+    assert result.ret == 3
+    result.stdout.fnmatch_lines(["*no train-*.parquet*below*cifar10*"])
+
+
+def test_the_plan_says_what_is_to_do_and_what_is_cached(session, tmp_path):
+    store = tmp_path / "store"
+    before = session("--plan", store=store)
+    assert before.ret == 0
+    before.stdout.fnmatch_lines(["*2 runs, 2 to train; 2 measurements to make*"])
+    assert not (store / "runs").exists()
+    session(store=store).assert_outcomes(passed=1)
+    after = session("--plan", store=store)
+    after.stdout.fnmatch_lines(["*2 runs, 0 to train; 0 measurements to make*"])
+    assert after.evidence["verdict"] == "reproduced"
+
+
+def test_nothing_is_computed_twice(session, shared_store):
+    session().assert_outcomes(passed=1)
+    times = {path: path.stat().st_mtime_ns for path in shared_store.rglob("manifest.json")}
+    result = session()
+    result.assert_outcomes(passed=1)
+    assert {path: path.stat().st_mtime_ns for path in shared_store.rglob("manifest.json")} == times
+    assert not [line for line in result.outlines if line.startswith("[")]
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip"])
+def test_a_damaged_artifact_is_named_set_aside_and_recomputed_to_the_same_bits(session, shared_store, damage):
+    run_id = session().evidence["provenance"]["run_ids"][0]
+    path = shared_store / "runs" / run_id / "final" / "weights.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100] if damage == "truncate" else whole[:-1] + bytes([whole[-1] ^ 1]))
+    result = session()
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines([f"damaged: {path.parent} (weights.safetensors: *set aside as *computed again"])
+    assert path.read_bytes() == whole
+
+
+def test_a_budget_that_is_too_short_stops_in_order_and_the_same_command_continues(session, pytester, tmp_path):
+    (pytester.path / "tiny.toml").write_text(PROFILE.replace("epochs = 1", "epochs = 2000"))
+    began = time.monotonic()
+    result = session("--budget", "9s", "-rs", store=tmp_path / "store")
+    assert time.monotonic() - began < 30
+    assert result.ret == 0
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*not run: stopped before *the same command continues*"])
+    assert result.evidence["verdict"] == "not run"
+    (pytester.path / "tiny.toml").write_text(PROFILE)
+    session(store=tmp_path / "store").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_in_order(pytester, project, tmp_path, number):
+    (pytester.path / "tiny.toml").write_text(PROFILE.replace("epochs = 1", "epochs = 2000"))
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "claims",
+        "--profile",
+        "tiny.toml",
+        "--store",
+        str(tmp_path / "store"),
+        "-rs",
+    ]
+    process = subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "store").glob("runs/*/step-*")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    # As a terminal or a scheduler does it: to the whole group.
+    os.killpg(process.pid, number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "not run: stopped before" in output
+    assert list((tmp_path / "store").glob("runs/*/step-*"))
+
+
+def test_a_persons_own_model_plays_a_role(session, pytester):
+    (pytester.path / "mine.py").write_text(
+        "from torch import nn\n"
+        "def factory(num_classes, image_size):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(image_size**2, num_classes))\n"
+    )
+    result = session("--subject", "mine:factory")
+    result.assert_outcomes(passed=1)
+    assert result.evidence["case"]["models"] == {"vit": "subject/mine:factory"}
+
+
+def test_collecting_loads_no_torch(pytester, project):
+    project()
+    (pytester.path / "claims" / "test_last.py").write_text(
+        "import sys\nassert not {'torch', 'timm', 'pandas'} & set(sys.modules)\n"
+    )
+    result = pytester.runpytest_subprocess("claims", "--profile", "tiny.toml", "--collect-only", "-q")
+    assert result.ret == 0, result.outlines

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.case import expand
+from harness.catalogue import load_catalogue
+from harness.deviations import deviations
+from harness.errors import HarnessError
+from harness.profile import FOLDER, load_profile
+from harness.run import ModelSpec, Run, source_of
+from harness.training.recipe import Recipe
+
+CATALOGUE = Path(__file__).parents[2] / "claims" / "catalogue.toml"
+GOOD = """
+about = "a test"
+datasets = ["digits"]
+seeds = [0, 1]
+[roles]
+resnet = "resnet_micro"
+vit = ["vit_micro", { name = "vit_micro", depth = 2 }]
+[recipe]
+epochs = 3
+"""
+
+
+@pytest.fixture
+def profile(tmp_path):
+    def load(text=GOOD, **replace):
+        for old, new in replace.items():
+            text = text.replace(old, new)
+        path = tmp_path / "mine.toml"
+        path.write_text(text)
+        return load_profile(str(path))
+
+    return load
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_profile_loads(path):
+    assert load_profile(path.stem).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seeds =", "seedz =", r"mine\.toml: unknown key 'seedz'; did you mean 'seeds'"),
+        ("epochs =", "epoch =", r"unknown key 'recipe\.epoch'; did you mean 'epochs'"),
+        (
+            "resnet_micro",
+            "resnet_mikro",
+            r"roles.*no model 'resnet_mikro' for role 'resnet'; did you mean 'resnet_micro'",
+        ),
+        ('"digits"', '"digit"', r"datasets.*no data set 'digit'; did you mean 'digits'"),
+        ("epochs = 3", "epochs = -3", r"recipe\.epochs: .*greater than or equal to 0 \(given: -3\)"),
+        ("[0, 1]", "[0, 0]", "a seed occurs twice"),
+        ("[recipe]", "[probes.fouriers]\n[recipe]", "no probe 'fouriers'; did you mean 'fourier'"),
+        ("[recipe]", "[probes.fourier]\ngroup = 3\n[recipe]", "did you mean 'groups'"),
+        ("epochs = 3", "epochs = ", r"cannot read .*mine\.toml"),
+        ("[recipe]\nepochs = 3", "", "recipe: Field required"),
+    ],
+)
+def test_a_wrong_profile_is_one_line(profile, old, new, message):
+    with pytest.raises(HarnessError, match=message) as caught:
+        profile(**{old: new})
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_profile_names_the_nearest():
+    with pytest.raises(HarnessError, match="no profile 'quik'; did you mean 'quick'"):
+        load_profile("quik")
+
+
+def test_a_role_with_two_models_makes_two_cases_with_different_runs(profile):
+    cases, missing = expand("F1", None, ["resnet", "vit"], ["fourier"], profile())
+    assert missing == []
+    assert [case.name for case in cases] == ["digits-vit_micro", "digits-vit_micro(depth=2)"]
+    runs = {run.run_id for case in cases for run in case.runs("fingerprint")}
+    assert len(runs) == 6  # three networks × two seeds; the ResNet is shared
+
+
+def test_a_role_nobody_plays_makes_no_case(profile):
+    assert expand("F3", None, ["vit", "swin"], ["fourier"], profile()) == ([], ["swin"])
+
+
+def test_the_identity_of_a_run_is_all_that_it_is_made_of():
+    base = {
+        "model": ModelSpec(name="vit_micro"),
+        "dataset": "digits",
+        "fingerprint": "f",
+        "train_images": None,
+        "recipe": Recipe(),
+        "seed": 0,
+    }
+    changes = [
+        {},
+        {"model": ModelSpec(name="vit_micro", overrides={"depth": 2})},
+        {"dataset": "cifar10"},
+        {"fingerprint": "g"},
+        {"train_images": 100},
+        {"recipe": Recipe(epochs=2)},
+        {"seed": 1},
+        {"source": "s"},
+        {"version": 0},
+    ]
+    ids = [Run(**{**base, **change}).run_id for change in changes]
+    assert len(set(ids)) == len(ids)
+    assert Run(**base).run_id == ids[0]
+    assert Run.model_validate(Run(**base).model_dump(mode="json")).run_id == ids[0]
+
+
+def test_a_subject_is_named_by_its_code(tmp_path, monkeypatch, profile):
+    (tmp_path / "my_net.py").write_text("def factory(num_classes, image_size): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    mine = profile().with_subject("my_net:factory")
+    (spec,) = mine.roles["vit"]
+    before = source_of(spec)
+    (tmp_path / "my_net.py").write_text("def factory(num_classes, image_size): return 1\n")
+    assert source_of(spec) != before
+    assert profile().with_subject("resnet=my_net:factory").roles["resnet"] == [ModelSpec(name="subject/my_net:factory")]
+    assert source_of(ModelSpec(name="vit_micro")) is None
+
+
+@pytest.mark.parametrize(
+    ("subject", "message"),
+    [("nothing", "package.module:factory"), ("no_such_module:f", "no module 'no_such_module'"), ("vitt=a:b", "'vitt'")],
+)
+def test_a_wrong_subject_is_one_line(profile, subject, message):
+    with pytest.raises(HarnessError, match=message):
+        source_of(profile().with_subject(subject).roles["vit"][0])
+
+
+# --- catalogue and deviations ----------------------------------------------------------------------------------------
+
+
+def test_the_catalogue_holds_every_claim():
+    claims = load_catalogue(CATALOGUE).claims
+    wanted = [f"L{i}" for i in range(1, 20)] + [f"F{i}" for i in range(1, 11)] + [f"S{i}" for i in range(1, 6)]
+    assert set(claims) == {*wanted, *(f"A{i}" for i in range(1, 7)), "U1", "U2", "X1"}
+    for claim in claims.values():
+        for rule in claim.rules:
+            assert any(effect.decides for effect in rule.effects), claim.id
+            names = [effect.name for effect in rule.effects]
+            assert len(set(names)) == len(names), claim.id
+            assert all((effect.paper is None) == (effect.source is None) for effect in rule.effects), claim.id
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('figure = "Fig 2a"', ""), ("null = 0.0", 'null = "zero"'), ("[F1]", "[F1]\nstatment = 1")]
+)
+def test_a_wrong_catalogue_is_one_line(tmp_path, old, new):
+    text = CATALOGUE.read_text()
+    assert old in text
+    (tmp_path / "catalogue.toml").write_text(text.replace(old, new, 1))
+    with pytest.raises(HarnessError, match=r"catalogue\.toml") as caught:
+        load_catalogue(tmp_path / "catalogue.toml")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_rule_is_hashed_with_all_its_numbers():
+    rule = load_catalogue(CATALOGUE)["F1"].rule(None)
+    effects = [rule.effects[0].model_copy(update={"null": 0.1}), *rule.effects[1:]]
+    assert rule.model_copy(update={"effects": effects}).model_copy().sha256 != rule.sha256
+
+
+def test_deviations_list_what_differs_and_nothing_else(profile):
+    claim = load_catalogue(CATALOGUE)["A2"]
+    toml = GOOD.replace("digits", "cifar100").replace('"resnet_micro"', '"resnet50"').replace("epochs = 3", "")
+    toml = toml.replace("resnet =", 'preact_resnet = "preact_resnet50"\nalternet = "alter_resnet50"\nresnet =')
+    toml = toml.replace('["vit_micro", { name = "vit_micro", depth = 2 }]', '"vit_tiny"')
+    roles = ["alternet", "preact_resnet", "vit"]
+    (case,), _ = expand("A2", "accuracy", roles, ["prediction"], profile(toml))
+    assert deviations(claim, case, "CIFAR-100") == ["no RandAugment", "no mixup and CutMix"]
+
+    changed = toml.replace("[recipe]", "[images]\ntrain = 5000\n[recipe]\nepochs = 25\nflip = false").replace(
+        "[0, 1]", "[0]"
+    )
+    (case,), _ = expand(
+        "A2", "accuracy", roles, ["prediction"], profile(changed.replace("alter_resnet50", "alter_resnet18"))
+    )
+    assert deviations(claim, case, "CIFAR-100 (JPEG q75 copy)") == [
+        "CIFAR-100 (JPEG q75 copy) instead of the original images",
+        "5,000 of 50,000 training images",
+        "alter_resnet18 instead of alter_resnet50",
+        "30 of 305 epochs",
+        "horizontal flip off instead of on",
+        "no RandAugment",
+        "no mixup and CutMix",
+        "single seed",
+    ]
