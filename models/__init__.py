@@ -25,6 +25,10 @@ _HOME = {
     "BadOption": "errors",
     "BadImageSize": "errors",
     "UnknownAnatomy": "errors",
+    "BadCheckpoint": "checkpoint",
+    "NoWeights": "foreign",
+    "load_checkpoint": "checkpoint",
+    "describe": "summary",
 }
 __all__ = sorted(_HOME)
 

@@ -11,10 +11,12 @@ import importlib
 import sys
 from collections.abc import Sequence
 from functools import cache
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+Network = TypeVar("Network", bound=nn.Module)
 _declared: list[torch.library.Library] = []  # a Library withdraws its operators when it is collected
 
 
@@ -48,7 +50,7 @@ def linear_drop_path(blocks: Sequence[nn.Module], rate: float) -> None:
                 module.drop_prob = rate * index / max(len(blocks) - 1, 1)
 
 
-def uncached(model: nn.Module) -> nn.Module:
+def uncached(model: Network) -> Network:
     """Stop attention layers from keeping their position biases between forward passes in eval mode.
 
     What they keep belongs to one forward pass: a second backward through it fails, `functional_call` does not see it,
@@ -56,13 +58,14 @@ def uncached(model: nn.Module) -> nn.Module:
     """
     for module in model.modules():
         if hasattr(module, "attention_bias_cache"):
-            module.__class__ = _uncached(type(module))
+            kind: Any = type(module)
+            module.__class__ = _uncached(kind)
     return model
 
 
 @cache
-def _uncached(kind: type[nn.Module]) -> type[nn.Module]:
-    def get_attention_biases(self: nn.Module, device: torch.device) -> Tensor:
+def _uncached(kind: Any) -> Any:
+    def get_attention_biases(self: Any, device: torch.device) -> Tensor:
         return self.attention_biases[:, self.attention_bias_idxs]
 
     return type(kind.__name__, (kind,), {"get_attention_biases": get_attention_biases})

@@ -1,5 +1,6 @@
 """AlexNet (Krizhevsky 2014) as the authors trained it: no normalisation, no biases in the convolutions, and a
-3x3 first convolution below 64 px."""
+3x3 first convolution below 64 px.
+"""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -42,6 +43,8 @@ class WindowAttention(nn.Module):
     Plain softmax attention: it has the second derivative that Hessians need.
     """
 
+    index: Tensor
+
     def __init__(self, *, channels: int, out: int, heads: int, dim_head: int, window: int) -> None:
         super().__init__()
         self.heads, self.window, self.scale = heads, window, dim_head**-0.5
@@ -70,7 +73,7 @@ class MSABlock(nn.Module):
             nn.BatchNorm2d(channels), nn.GELU(), conv(channels, reduced, 1), nn.BatchNorm2d(reduced)
         )
         self.attn = WindowAttention(channels=reduced, out=channels, heads=heads, dim_head=dim_head, window=window)
-        self.norm = nn.Identity()
+        self.norm: nn.Module = nn.Identity()
         self.drop_path = drop_path(rate)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -89,13 +92,13 @@ class PostActMSABlock(MSABlock):
 def paper_placement(*, image_size: int, depths: Sequence[int]) -> tuple[int, ...]:
     """MSAs per stage: (0,1,1,2) on CIFAR (Fig 11), (0,1,3,2) on ImageNet (Fig D.5), at most every second block."""
     best = (0, 1, 1, 2) if image_size < SMALL_IMAGE else (0, 1, 3, 2)
-    return tuple(min(count, depth // 2) for count, depth in zip(best, depths))
+    return tuple(min(count, depth // 2) for count, depth in zip(best, depths, strict=False))
 
 
 def check_placement(placement: Sequence[int], *, depths: Sequence[int], window: int, image_size: int) -> None:
     """BadOption for more MSAs than every second block, BadImageSize for a window that does not divide the map."""
     sizes = map_sizes(image_size=image_size, stages=len(depths))
-    for stage, (depth, count, size) in enumerate(zip(depths, placement, sizes), start=1):
+    for stage, (depth, count, size) in enumerate(zip(depths, placement, sizes, strict=True), start=1):
         if not 0 <= count <= depth // 2:
             raise BadOption(
                 f"placement={placement}: stage {stage} has {depth} blocks, room for 0 to {depth // 2} MSAs "
@@ -134,14 +137,17 @@ def alter_resnet(
     if activation == "pre" and (groups, group_width) != (1, 64):
         raise BadOption(f"groups={groups}, group_width={group_width}: only activation='post' has groups and widths")
     check_placement(placement, depths=depths, window=window, image_size=image_size)
+    trunk: Any
+    msa: type[MSABlock]
+    make: Any
     if activation == "pre":
         trunk, msa, make = PreActResNet, MSABlock, BLOCKS[block]
     else:
-        make = partial(postact_block, block=block, groups=groups, group_width=group_width, se=False)
         trunk, msa = ResNet, PostActMSABlock
+        make = partial(postact_block, block=block, groups=groups, group_width=group_width, se=False)
     expansion, rates = BLOCKS[block].expansion, drop_rates(drop_path_rate, depths)
     stages = conv_stages(make, expansion=expansion, depths=depths, widths=widths, rate=drop_path_rate)
-    for stage, (depth, count) in enumerate(zip(depths, placement)):
+    for stage, (depth, count) in enumerate(zip(depths, placement, strict=True)):
         for index in msa_positions(depth=depth, count=count):
             stages[stage][index] = msa(
                 channels=widths[stage] * expansion, reduced=widths[stage], heads=heads[stage], dim_head=dim_head,

@@ -17,7 +17,7 @@ from torch import nn
 from models.alexnet import ConvReLU
 from models.alternet import MSABlock
 from models.conv_vit import ConvViTBlock
-from models.errors import BadOption, one_of
+from models.errors import BadOption, UnknownAnatomy, one_of
 from models.preact_resnet import PreActBasic, PreActBottleneck
 from models.vgg import ConvUnit, Pool
 
@@ -45,25 +45,31 @@ class Part:
         one_of("read[1]", self.read[1], ("input", "output"))
 
 
-Rule = Sequence[Part] | Callable[[nn.Module], Sequence[Part]]
+# A rule is a list of parts, or a function of the block that gives them; or, as a sentence, why there can be none.
+Rule = Sequence[Part] | Callable[[nn.Module], Sequence[Part]] | str
 _rules: dict[type[nn.Module], Rule] = {}
 
 
 def register(block: type[nn.Module], rule: Rule) -> None:
-    """Declare a block class: its parts, or a function that gives the parts of an instance. The last word counts."""
+    """Declare a block class: its parts in the order in which they run, or a function of an instance that gives them.
+
+    A class may be declared again; the last word counts. Raises BadOption for what is no class of torch.nn.Module.
+    """
     if not (isinstance(block, type) and issubclass(block, nn.Module)):
         raise BadOption(f"register() takes a class derived from torch.nn.Module, not {block!r}")
     _rules[block] = rule
 
 
 def parts_of(module: nn.Module) -> Sequence[Part] | None:
-    """The parts of a module whose class is registered, else None.
+    """The parts of a module whose class is registered, else None; UnknownAnatomy if it is known not to have any.
 
     A subclass counts as its registered base as long as it keeps the base's forward: another forward, another block.
     """
     for base in type(module).__mro__:
         if base in _rules and type(module).forward is base.forward:
             rule = _rules[base]
+            if isinstance(rule, str):
+                raise UnknownAnatomy(f"{type(module).__module__}.{type(module).__name__} is known, but {rule}")
             return rule(module) if callable(rule) else rule
     return None
 

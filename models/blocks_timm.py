@@ -1,14 +1,13 @@
 """Rules for timm's blocks: which class holds which units, where each can be read, what ends its residual branch.
 
-A class that is not here is not recognised. Left out on purpose are those whose maps cannot be read as maps of the
-image: Hiera (unrolled token order), NesT (blocked tokens), TNT and CrossViT (two sets of tokens), CoaT's parallel
-blocks (four maps at once), EfficientViM and DPN (two streams).
+A class that is not here is not recognised.
 """
 
 from __future__ import annotations
 
 import importlib
 import re
+from typing import Any
 
 from torch import nn
 
@@ -43,7 +42,7 @@ def two(
     first: str, kind: str, *, until: str = "norm2", second: str = "mlp", ends: tuple[str, str] | None = None,
     channels_last: bool = False,
 ) -> list[Part]:  # fmt: skip
-    """x + first(...), then x + second(...).
+    """X + first(...), then x + second(...).
 
     `until` is the module that receives the first sum; `ends` end the branches where something follows first, second.
     """
@@ -55,12 +54,12 @@ def two(
 
 
 def one(*ends: str, skip: str | None = None, kind: str | None = "conv", channels_last: bool = False) -> Rule:
-    """x + f(x). f ends in the first of `ends` that the block has; without what `skip` names there is no `x +`.
+    """X + f(x). f ends in the first of `ends` that the block has; without what `skip` names there is no `x +`.
 
     kind None: as what is inside.
     """
 
-    def rule(block: nn.Module) -> list[Part]:
+    def rule(block: Any) -> list[Part]:
         end = next(name for name in ends if getattr(block, name, None) is not None)
         plain = skip is not None and getattr(block, skip) in (None, False)
         return [Part("", kind or kind_of(block), branch=None if plain else end, channels_last=channels_last)]
@@ -71,28 +70,28 @@ def one(*ends: str, skip: str | None = None, kind: str | None = "conv", channels
 def token_mixer(until: str) -> Rule:
     """A MetaFormer block: its token mixer is attention in some stages, something else or nothing in others."""
 
-    def rule(block: nn.Module) -> list[Part]:
+    def rule(block: Any) -> list[Part]:
         both = two("token_mixer", "conv" if block.token_mixer is None else kind_of(block.token_mixer), until=until)
         return both[1:] if block.token_mixer is None else both
 
     return rule
 
 
-def visformer(block: nn.Module) -> list[Part]:
+def visformer(block: Any) -> list[Part]:
     return two("attn", "msa")[block.attn is None :]
 
 
-def davit(block: nn.Module) -> list[Part]:
+def davit(block: Any) -> list[Part]:
     parts = two("attn", "msa", until="cpe2", ends=("drop_path1", "drop_path2"))
     return parts if block.mlp is not None else parts[:1]
 
 
-def rep_mixer(block: nn.Module) -> list[Part]:
+def rep_mixer(block: Any) -> list[Part]:
     branch = None if block.token_mixer.reparam_conv is not None else "token_mixer.layer_scale"
     return [Part("token_mixer", "conv", ("token_mixer", "output"), branch), Part("mlp", "mlp", branch="drop_path")]
 
 
-def rep_vgg(block: nn.Module) -> list[Part]:
+def rep_vgg(block: Any) -> list[Part]:
     skip = block.identity is not None and block.reparam_conv is None
     return [Part("", "conv", branch="drop_path" if skip else None)]
 
@@ -125,7 +124,7 @@ add(
 add(visformer, "visformer.Block")
 add(davit, "davit.SpatialBlock davit.ChannelBlock")
 # Transformers, norm behind the branch, and attention and MLP at once
-POST = {"until": "mlp", "ends": ("norm1", "norm2")}
+POST: dict[str, Any] = {"until": "mlp", "ends": ("norm1", "norm2")}
 add(
     two("attn", "msa", **POST),
     "vision_transformer.ResPostBlock eva.EvaBlockPostNorm vision_transformer_relpos.ResPostRelPosBlock",
@@ -237,3 +236,12 @@ add([Part("attn_downsample", "pool", read=("mlp", "input")), Part("mlp", "mlp", 
 register(timm.layers.PatchEmbed, [Part("", "pool")])
 # Attention whose queries are class tokens only carries no map: a part of the head.
 add([], "cait.LayerScaleBlockClassAttn volo.ClassBlock xcit.ClassAttentionBlock")
+# Maps that are no maps of the image, or several at once
+add("its tokens are in unrolled order and make no map", "hiera.HieraBlock")
+add("its tokens are cut into blocks and make no map", "nest.NestLevel")
+add("it carries tokens of patches and of pixels at once", "tnt.Block")
+add(
+    "it carries maps of several sizes at once", "coat.ParallelBlock crossvit.MultiScaleBlock hrnet.HighResolutionModule"
+)
+add("it carries a residual and a dense stream", "dpn.DualPathBlock")
+add("its residual mixes the branch into the skip", "efficientvim.EfficientViMBlock")

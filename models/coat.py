@@ -6,6 +6,7 @@ Below 64 px its first patches are 1 px instead of 4, so that the four stages run
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
@@ -26,10 +27,10 @@ def coat_lite(
     small = image_size < SMALL_IMAGE
     divides("the stride of all stages", 8 if small else 32, image_size, "an image")
     scale = 4 if small else 1  # timm sizes stages 2 to 4 by image / 4; the first patch embedding is replaced below
+    stages: Any = {"embed_dims": tuple(widths), "serial_depths": tuple(depths), "mlp_ratios": tuple(mlp_ratios)}
     model = timm.models.CoaT(
-        img_size=image_size * scale, patch_size=4, in_chans=in_chans, num_classes=num_classes,
-        embed_dims=tuple(widths), serial_depths=tuple(depths), parallel_depth=0, num_heads=heads,
-        mlp_ratios=tuple(mlp_ratios), drop_path_rate=drop_path_rate,
+        img_size=image_size * scale, patch_size=4, in_chans=in_chans, num_classes=num_classes, parallel_depth=0,
+        num_heads=heads, drop_path_rate=drop_path_rate, **stages,
     )  # fmt: skip
     if small:
         model.patch_embed1 = timm.layers.PatchEmbed(

@@ -21,7 +21,7 @@ from models.resnet import SMALL_IMAGE, drop_path, drop_rates
 class LocalAttention(nn.Module):
     """Each pixel attends to the `kernel` x `kernel` pixels around it, or to the whole map: [b, c, h, w] -> same."""
 
-    def __init__(self, *, dim: int, heads: int, kernel: int | str) -> None:
+    def __init__(self, *, dim: int, heads: int, kernel: int | None) -> None:
         super().__init__()
         self.heads, self.kernel, self.scale = heads, kernel, (dim // heads) ** -0.5
         self.to_qkv = nn.Conv2d(dim, 3 * dim, 1, bias=False)
@@ -37,7 +37,7 @@ class LocalAttention(nn.Module):
 
     def neighbours(self, y: Tensor) -> Tensor:
         """What each pixel sees: [b, n, pixels or 1 for all, neighbours, d]."""
-        if self.kernel == "global":
+        if self.kernel is None:
             return rearrange(y, "b (n d) h w -> b n 1 (h w) d", n=self.heads)
         windows = F.unfold(y, self.kernel, padding=self.kernel // 2)
         return rearrange(windows, "b (n d k) p -> b n p k d", n=self.heads, k=self.kernel**2)
@@ -46,7 +46,7 @@ class LocalAttention(nn.Module):
 class ConvViTBlock(nn.Module):
     """Pre-norm transformer block on a map: x + attn(norm(x)), then x + mlp(norm(x)) of 1x1 convolutions."""
 
-    def __init__(self, *, dim: int, heads: int, kernel: int | str, rate: float) -> None:
+    def __init__(self, *, dim: int, heads: int, kernel: int | None, rate: float) -> None:
         super().__init__()
         self.norm1 = timm.layers.LayerNorm2d(dim)
         self.attn = LocalAttention(dim=dim, heads=heads, kernel=kernel)
@@ -61,7 +61,7 @@ class ConvViTBlock(nn.Module):
 
 class ConvViT(nn.Module):
     def __init__(
-        self, *, depth: int, dim: int, heads: int, kernel: int | str, patch_size: int, side: int, num_classes: int,
+        self, *, depth: int, dim: int, heads: int, kernel: int | None, patch_size: int, side: int, num_classes: int,
         in_chans: int, drop_path_rate: float,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -83,11 +83,15 @@ def conv_vit(
 
     Patches of 4 px below 64 px, else 16.
     """
-    if kernel != "global" and not (isinstance(kernel, int) and kernel > 0 and kernel % 2):
+    if kernel == "global":
+        window = None
+    elif isinstance(kernel, int) and kernel > 0 and kernel % 2:
+        window = kernel
+    else:
         raise BadOption(f"kernel={kernel!r}: expected an odd number of pixels, or 'global'")
     patch_size = patch_size or (4 if image_size < SMALL_IMAGE else 16)
     divides("patch_size", patch_size, image_size, "an image")
     return ConvViT(
-        depth=depth, dim=heads * dim_head, heads=heads, kernel=kernel, patch_size=patch_size,
+        depth=depth, dim=heads * dim_head, heads=heads, kernel=window, patch_size=patch_size,
         side=image_size // patch_size, num_classes=num_classes, in_chans=in_chans, drop_path_rate=drop_path_rate,
     )  # fmt: skip

@@ -17,8 +17,8 @@ def mixer(
     # timm takes ratios and rounds the hidden widths down: the half keeps rounding errors out.
     model = timm.models.MlpMixer(
         img_size=image_size, patch_size=patch_size, in_chans=in_chans, num_classes=num_classes, num_blocks=depth,
-        embed_dim=width, mlp_ratio=tuple((hidden + 0.5) / width for hidden in (token_width, channel_width)),
+        embed_dim=width, mlp_ratio=((token_width + 0.5) / width, (channel_width + 0.5) / width),
         drop_path_rate=drop_path_rate,
     )  # fmt: skip
-    linear_drop_path(model.blocks, drop_path_rate)
+    linear_drop_path(list(model.blocks), drop_path_rate)
     return model

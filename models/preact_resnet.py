@@ -41,6 +41,10 @@ class PreActBlock(nn.Module):
         shortcut = x if self.shortcut is None else self.shortcut(y)
         return shortcut + self.drop_path(self.branch(y))
 
+    def convolutions(self, channels: int, width: int, stride: int) -> nn.Sequential:
+        """The branch behind the first BN-ReLU."""
+        raise NotImplementedError
+
 
 class PreActBasic(PreActBlock):
     expansion = 1

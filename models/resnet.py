@@ -8,8 +8,10 @@ timm's, so timm's weights load. Weights start at PyTorch's defaults, as in the a
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from einops.layers.torch import Reduce
 from torch import Tensor, nn
@@ -17,10 +19,10 @@ from torch import Tensor, nn
 from models._timm import timm
 from models.errors import BadOption, one_of, same_length
 
-BLOCKS = {"basic": timm.models.resnet.BasicBlock, "bottleneck": timm.models.resnet.Bottleneck}
+BLOCKS: dict[str, Any] = {"basic": timm.models.resnet.BasicBlock, "bottleneck": timm.models.resnet.Bottleneck}
 SMALL_IMAGE = 64  # below this side the paper's CIFAR variants apply
 # The authors' channel gate: reduction 16, not rounded, and no biases.
-SqueezeExcite = partial(timm.layers.SEModule, bias=False, rd_divisor=1)
+SqueezeExcite: Any = partial(timm.layers.SEModule, bias=False, rd_divisor=1)
 
 
 def stem_conv(*, in_chans: int, width: int, image_size: int) -> tuple[nn.Conv2d, nn.Module]:
@@ -39,8 +41,8 @@ def map_sizes(*, image_size: int, stages: int) -> list[int]:
 def drop_rates(rate: float, depths: Sequence[int]) -> list[list[float]]:
     """Stochastic depth, linear over all L blocks: rate * i / (L - 1), cut into stages (Huang et al. 2016)."""
     last = max(sum(depths) - 1, 1)
-    starts = [sum(depths[:stage]) for stage in range(len(depths))]
-    return [[rate * index / last for index in range(start, start + depth)] for start, depth in zip(starts, depths)]
+    ends = list(itertools.accumulate(depths))
+    return [[rate * index / last for index in range(end - depth, end)] for end, depth in zip(ends, depths, strict=True)]
 
 
 def drop_path(rate: float) -> nn.Module:
@@ -52,7 +54,7 @@ def conv_stages(
 ) -> list[list[nn.Module]]:
     """The stages of a ResNet, from `make(channels, width, stride, rate)`; all but the first halve the map."""
     channels, stages = widths[0], []
-    for number, (width, rates) in enumerate(zip(widths, drop_rates(rate, depths))):
+    for number, (width, rates) in enumerate(zip(widths, drop_rates(rate, depths), strict=True)):
         blocks = []
         for index, block_rate in enumerate(rates):
             blocks.append(make(channels, width, 2 if number and not index else 1, block_rate))
@@ -64,7 +66,7 @@ def conv_stages(
 def postact_block(
     channels: int, width: int, stride: int, rate: float, *, block: str, groups: int, group_width: int, se: bool
 ) -> nn.Module:
-    """timm's block; its shortcut is a 1x1 convolution with BatchNorm where the shape changes."""
+    """Timm's block; its shortcut is a 1x1 convolution with BatchNorm where the shape changes."""
     kind = BLOCKS[block]
     out = width * kind.expansion
     shortcut = None
@@ -88,7 +90,7 @@ class ResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.act1 = nn.ReLU(inplace=True)
         self.stages = [f"layer{number}" for number in range(1, len(stages) + 1)]
-        for name, blocks in zip(self.stages, stages):
+        for name, blocks in zip(self.stages, stages, strict=True):
             self.add_module(name, nn.Sequential(*blocks))
         self.global_pool = Reduce("b c h w -> b c", "mean")
         self.fc = nn.Linear(features, num_classes)

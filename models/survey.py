@@ -1,5 +1,6 @@
 """`anatomy(model)`: find the units of a network. Its blocks are recognised by their class; their order, their maps and
-where stages begin are seen in one forward pass, so no architecture is known here."""
+where stages begin are seen in one forward pass, so no architecture is known here.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +36,12 @@ def anatomy(model: nn.Module, *, example_shape: Shape | None = None) -> Anatomy:
     blocks, sites, shapes, prefix = _look(model, blocks, example_shape or _example_shape(model))
     head = Site(_head_name(model, blocks), "head", model, model, "output")
     units, stage = [], 0
-    for index, (site, shape) in enumerate(zip([*sites, head], [*shapes, None])):
+    for index, site in enumerate([*sites, head]):
         # Without the head, a stage begins with the first unit behind the stem and wherever the map shrinks.
-        if index == 1 or (0 < index < len(shapes) and shape[1] < shapes[index - 1][1]):
+        if index == 1 or (0 < index < len(shapes) and shapes[index][1] < shapes[index - 1][1]):
             stage += 1
         depth = min(index / max(len(shapes) - 1, 1), 1.0)
-        units.append(Unit(index, site.name, site.kind, stage, depth, shape))
+        units.append(Unit(index, site.name, site.kind, stage, depth, None if site is head else shapes[index]))
     name, times = Counter(unit.name for unit in units).most_common(1)[0]
     if times > 1:
         raise UnknownAnatomy(f"{times} units are called {name!r}: give the parts of a block names of their own")
@@ -70,7 +71,8 @@ def _look(
         fmap = to_map(value, prefix=prefix, channels_last=site.channels_last, aspect=aspect)
         if not math.isclose(fmap.shape[2] / fmap.shape[3], aspect, rel_tol=0.2):
             raise UnknownAnatomy(f"{site.name}: {tuple(value.shape)} is no map of the image's aspect; channels_last?")
-        seen.append((site, tuple(fmap.shape[1:])))
+        _, channels, height, width = fmap.shape
+        seen.append((site, (channels, height, width)))
 
     def enter(path: str, block: nn.Module, parts: Sequence[Part], value: Tensor) -> None:
         if seen or not parts:
@@ -86,8 +88,10 @@ def _look(
             stack.enter_context(hook(block, "input", partial(enter, path, block, parts)))
             for site in sites[path]:
                 stack.enter_context(hook(site.module, site.at, partial(look, site, path)))
-        stack.enter_context(_undisturbed(model))
+        stack.enter_context(undisturbed(model))
         model(image)
+    if not seen:
+        raise UnknownAnatomy(_unknown(model))
     times = Counter(site.name for site, _ in seen)
     for site in (site for sites_of_block in sites.values() for site in sites_of_block):
         if times[site.name] != 1:
@@ -96,15 +100,18 @@ def _look(
                 "once; register() the class that runs it, as one block"
             )
     (first, size), *others = seen
-    seen = [(replace(first, kind="stem"), size), *others]
-    return [block for block in blocks if block[0] in sites], *map(list, zip(*seen)), prefix
+    ordered, shapes = [replace(first, kind="stem")], [size]
+    for site, size in others:
+        ordered.append(site)
+        shapes.append(size)
+    return [block for block in blocks if block[0] in sites], ordered, shapes, prefix
 
 
 @contextmanager
-def _undisturbed(model: nn.Module) -> Iterator[None]:
+def undisturbed(model: nn.Module) -> Iterator[None]:
     """Eval mode for a while; afterwards the modes and the random numbers are as they were."""
     training = {module: module.training for module in model.modules()}
-    device = next(model.parameters()).device
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         model.eval()
         try:

@@ -58,7 +58,7 @@ class Anatomy:
 
     def __init__(self, units: list[Unit], sites: list[Site], owners: dict[str, Unit], prefix: int | None) -> None:
         self.units = units
-        self._sites = dict(zip((unit.name for unit in units), sites))
+        self._sites = dict(zip((unit.name for unit in units), sites, strict=True))
         self._owners = owners
         self._prefix = prefix
 
@@ -77,8 +77,8 @@ class Anatomy:
             yield
 
     def _deliver(self, callback: Callback, unit: Unit, channels_last: bool, value: Tensor) -> None:
-        aspect = unit.shape[1] / unit.shape[2]
-        callback(unit, to_map(value, prefix=self._prefix, channels_last=channels_last, aspect=aspect))
+        _, height, width = unit.shape or (0, 1, 1)
+        callback(unit, to_map(value, prefix=self._prefix, channels_last=channels_last, aspect=height / width))
 
     @contextmanager
     def lesion(self, unit: Unit, part: str = "branch") -> Iterator[None]:
@@ -112,41 +112,52 @@ class Anatomy:
         finally:
             handle.remove()
 
+    def has_branch(self, unit: Unit) -> bool:
+        """Whether the unit has a residual branch that `lesion` can drop."""
+        return self._sites[unit.name].branch is not None
+
     def owner(self, parameter: str) -> Unit:
         """The unit a parameter belongs to, by the name it has in `model.named_parameters()`."""
         return self._owners[parameter]
 
 
-def to_map(value: Tensor, *, prefix: int | None, channels_last: bool = False, aspect: float = 1.0) -> Tensor:
-    """Tokens [b, prefix + h*w, c], or a map in either layout, as a map [b, c, h, w].
+PREFIX = 8  # class, distillation and register tokens are never more
 
-    `prefix` is the number of class and register tokens; None means as few as leave a map of the aspect ratio h/w.
+
+def to_map(value: Tensor, *, prefix: int | None, channels_last: bool = False, aspect: float = 1.0) -> Tensor:
+    """Tokens [b, prefix + h*w, c], or a map in either layout, as a map [b, c, h, w] with h/w = `aspect`.
+
+    `prefix` is the number of class and register tokens if the network says so. It is a hint only, for in some networks
+    they join late: where the rest fills no map, as few tokens are dropped as leave one that does.
     """
     if value.ndim == 4:
         return value.movedim(-1, 1) if channels_last else value
     if value.ndim != 3:
         raise UnknownAnatomy(f"expected tokens [b, n, c] or a map [b, c, h, w], found a tensor of shape {value.shape}")
     count = value.shape[1]
-    for skip in range(count) if prefix is None else [prefix]:
-        height = round(math.sqrt((count - skip) * aspect))
+    for skip in (prefix or 0, *range(min(PREFIX + 1, count))):
+        height = round(math.sqrt(max(count - skip, 0) * aspect))
         if height and (count - skip) % height == 0 and math.isclose(height**2, (count - skip) * aspect):
             return value[:, skip:].unflatten(1, (height, -1)).movedim(-1, 1)
-    raise UnknownAnatomy(
-        f"{count} tokens with {prefix or 0} prefix tokens do not fill a map of aspect ratio {aspect:g}"
-    )
+    raise UnknownAnatomy(f"{count} tokens, less up to {PREFIX} prefix tokens, fill no map of aspect ratio {aspect:g}")
 
 
 def hook(module: nn.Module, at: str, deliver: Callable[[Tensor], None]) -> Any:
     """Hand on the first tensor that a module takes ("input") or gives ("output"), until the context ends."""
     if at == "input":
         return module.register_forward_pre_hook(
-            lambda module, args, kwargs: deliver(_first([*args, *kwargs.values()])), with_kwargs=True
+            lambda module, args, kwargs: deliver(next(_tensors([*args, *kwargs.values()]))), with_kwargs=True
         )
-    return module.register_forward_hook(lambda module, args, output: deliver(_first(output)))
+    return module.register_forward_hook(lambda module, args, output: deliver(next(_tensors(output))))
 
 
-def _first(value: Any) -> Tensor:
-    return value if isinstance(value, Tensor) else next(item for item in value if isinstance(item, Tensor))
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors in nested tuples and lists: a block may take or give several."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _tensors(item)
 
 
 def _zeros(value: Any) -> Any:

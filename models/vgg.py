@@ -44,8 +44,9 @@ class VGG(nn.Module):
         self, *, depths: Sequence[int], widths: Sequence[int], activation: str, num_classes: int, in_chans: int
     ) -> None:
         super().__init__()
-        channels, layers = in_chans, []
-        for stage, (depth, width) in enumerate(zip(depths, widths)):
+        channels: int = in_chans
+        layers: list[nn.Module] = []
+        for stage, (depth, width) in enumerate(zip(depths, widths, strict=True)):
             layers += [Pool(2)] if stage else []
             for _ in range(depth):
                 layers.append(ConvUnit(channels, width, activation))

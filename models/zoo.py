@@ -18,7 +18,7 @@ class Entry:
     source: str = "own"
 
 
-RESNETS = {
+RESNETS: dict[int, dict[str, Any]] = {
     18: {"block": "basic", "depths": (2, 2, 2, 2)},
     34: {"block": "basic", "depths": (3, 4, 6, 3)},
     50: {"block": "bottleneck", "depths": (3, 4, 6, 3)},
@@ -26,7 +26,7 @@ RESNETS = {
     152: {"block": "bottleneck", "depths": (3, 8, 36, 3)},
 }
 # AlterNet has a fourth block in the last stage, "to make the number of blocks even" (paper, appendix E).
-ALTERNETS = {
+ALTERNETS: dict[int, dict[str, Any]] = {
     18: {"block": "basic", "depths": (2, 2, 2, 2)},
     34: {"block": "basic", "depths": (3, 4, 6, 4)},
     50: {"block": "bottleneck", "depths": (3, 4, 6, 4)},

@@ -12,7 +12,7 @@ from models.alternet import MSABlock, WindowAttention
 
 def attention_by_loops(layer, x):
     """Window attention written with loops over images, windows, heads, queries and keys, in float64."""
-    batch, channels, height, width = x.shape
+    batch, _channels, height, width = x.shape
     w, heads = layer.window, layer.heads
     weight = layer.to_qkv.weight[:, :, 0, 0]
     inner = weight.shape[0] // 3
@@ -34,7 +34,7 @@ def attention_by_loops(layer, x):
                             score = float(q @ qkv[key][inner : 2 * inner][part]) / math.sqrt(size)
                             scores.append(score + float(layer.position[dy * (2 * w - 1) + dx]))
                         total = sum(math.exp(score) for score in scores)
-                        for key, score in zip(cells, scores):
+                        for key, score in zip(cells, scores, strict=True):
                             joined[part] += math.exp(score) / total * qkv[key][2 * inner :][part]
                     projected = layer.project.weight[:, :, 0, 0] @ joined + layer.project.bias
                     out[image, :, query[0], query[1]] = projected

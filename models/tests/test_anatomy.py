@@ -38,7 +38,9 @@ def test_reading_goes_through_the_units_in_order_and_changes_no_bit(name):
     assert [unit for unit, _ in seen] == units[:-1]
     assert all(tuple(fmap.shape[1:]) == unit.shape for unit, fmap in seen)
     assert [unit.index for unit in units] == list(range(len(units)))
-    assert units[0].kind == "stem" and units[-1].kind == "head" and units[0].stage == 0
+    assert units[0].kind == "stem"
+    assert units[-1].kind == "head"
+    assert units[0].stage == 0
     assert [unit.depth for unit in units[:-1]] == pytest.approx(torch.linspace(0, 1, len(units) - 1).tolist())
     assert len({unit.name for unit in units}) == len(units)
 
@@ -89,7 +91,8 @@ def test_preact_and_alter_units_by_hand():
     for (unit, fmap), by_hand in zip(seen, expected, strict=True):
         torch.testing.assert_close(fmap, by_hand, msg=unit.name)
     kinds = {unit.kind for unit, _ in seen if unit.name in ("stages.1.1", "stages.2.1", "stages.3.1", "stages.3.3")}
-    assert kinds == {"msa"} and sum(unit.kind == "msa" for unit, _ in seen) == 4
+    assert kinds == {"msa"}
+    assert sum(unit.kind == "msa" for unit, _ in seen) == 4
 
 
 def test_a_stage_begins_where_the_map_shrinks():
@@ -158,7 +161,7 @@ def test_what_has_no_branch_cannot_be_lesioned():
     model, _ = small("vit_micro")
     parts = anatomy(model)
     for unit in (parts.units[0], parts.units[-1]):
-        with pytest.raises(BadOption, match="no residual branch.*6 msa, 6 mlp"), parts.lesion(unit):
+        with pytest.raises(BadOption, match=r"no residual branch.*6 msa, 6 mlp"), parts.lesion(unit):
             pass
     other = anatomy(small("resnet_mini")[0]).units[1]
     with pytest.raises(BadOption, match="not a unit of this network"), parts.lesion(other):
@@ -181,7 +184,8 @@ def test_anatomy_leaves_mode_statistics_and_random_numbers_alone():
     model.train()
     state, random = {key: value.clone() for key, value in model.state_dict().items()}, torch.get_rng_state()
     anatomy(model)
-    assert model.training and all(module.training for module in model.modules())
+    assert model.training
+    assert all(module.training for module in model.modules())
     assert torch.equal(torch.get_rng_state(), random)
     assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
 
@@ -189,9 +193,9 @@ def test_anatomy_leaves_mode_statistics_and_random_numbers_alone():
 def test_reading_and_lesion_together():
     model, image = small("vit_micro")
     parts, seen = anatomy(model), {}
-    with torch.no_grad(), parts.reading(lambda unit, fmap: seen.update({unit.name: fmap.clone()})):
-        with parts.lesion(parts.units[3]):
-            model(image)
+    reading = parts.reading(lambda unit, fmap: seen.update({unit.name: fmap.clone()}))
+    with torch.no_grad(), reading, parts.lesion(parts.units[3]):
+        model(image)
     assert torch.equal(seen["blocks.1.attn"], seen["blocks.0.mlp"])
 
 
@@ -256,5 +260,6 @@ def test_tokens_become_maps():
         assert torch.equal(to_map(value, **options), fmap)
     wide = torch.randn(2, 5, 2, 8)
     assert torch.equal(to_map(wide.flatten(2).transpose(1, 2), prefix=0, aspect=2 / 8), wide)
-    with pytest.raises(UnknownAnatomy, match="17 tokens with 0 prefix"):
-        to_map(prefixed, prefix=0)
+    assert torch.equal(to_map(tokens, prefix=1), fmap)  # the class token joins later
+    with pytest.raises(UnknownAnatomy, match="30 tokens"):
+        to_map(torch.zeros(2, 35, 5)[:, 5:], prefix=0, aspect=0.5)

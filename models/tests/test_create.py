@@ -82,13 +82,16 @@ def test_stochastic_depth_grows_linearly_with_depth(name):
 def test_one_clear_line_before_anything_is_built(error, says, name, options):
     with pytest.raises(error) as caught:
         create_model(name, **{"num_classes": 10, "image_size": 32} | options)
-    assert issubclass(error, ModelError) and issubclass(error, ValueError)
-    assert says in str(caught.value) and "\n" not in str(caught.value)
+    assert issubclass(error, ModelError)
+    assert issubclass(error, ValueError)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_gap_vit_has_no_class_token():
     cls, gap = (create_model("vit_mini", num_classes=7, image_size=32, pool=pool) for pool in ("cls", "gap"))
-    assert gap.cls_token is None and cls.cls_token is not None
+    assert gap.cls_token is None
+    assert cls.cls_token is not None
     width = gap.embed_dim
     difference = sum(p.numel() for p in cls.parameters()) - sum(p.numel() for p in gap.parameters())
     assert difference == 2 * width  # the token and its position
