@@ -85,7 +85,7 @@ def measure(run: Run, request: ProbeRequest, dataset: Dataset, *, store: Store, 
     from harness.training.loader import Resident
     from harness.training.loop import build_model
 
-    model = build_model(run, dataset).to(device)
+    model = build_model(run, dataset.info).to(device)
     checkpoint.load_weights(store, run, model)
     parameters = request.parameters.model_dump()
     count = parameters.pop("images") or request.test_images

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from harness.case import Case
 from harness.catalogue import Catalogue
-from harness.data import load_dataset
+from harness.data import dataset_info, load_dataset
 from harness.engine import engine_named
 from harness.engine.settings import Outcome, Settings, Stop, choose_device
 from harness.errors import HarnessError
+from harness.job import Job
 from harness.judgement import Judgement, Place
 from harness.plan import Plan, describe, make_plan
 from harness.profile import Profile
@@ -96,6 +97,7 @@ class Session:
         jobs = self.plan(cases).jobs
         if not jobs:
             return
+        _check_models(jobs)
         device = choose_device(self.options.device)
         workers = 1 if device == "cuda" else _cores()
         settings = Settings(
@@ -141,6 +143,14 @@ class Session:
             self.options.root, self.options.results, self.store, self.catalogue, self.fingerprints, self.titles
         )
         return Judgement(case, place)
+
+
+def _check_models(jobs: Iterable[Job]) -> None:
+    """Build each network once, so that a wrong argument is said before anything is trained."""
+    from harness.training.loop import build_model
+
+    for job in {(str(job.run.model), job.run.dataset): job for job in jobs if job.training}.values():
+        build_model(job.run, dataset_info(job.run.dataset))
 
 
 def _cores() -> int:

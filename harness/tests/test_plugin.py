@@ -185,6 +185,16 @@ def test_a_wrong_option_is_one_line_before_anything_is_trained(session, tmp_path
     assert not (tmp_path / "fresh" / "runs").exists()
 
 
+def test_a_wrong_argument_of_a_model_is_one_line_before_anything_is_trained(session, pytester, tmp_path):
+    (pytester.path / "tiny.toml").write_text(PROFILE.replace("depth", "dephts"))
+    result = session(store=tmp_path / "fresh")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in result.errlines if line.startswith("ERROR: ")]
+    assert "dephts" in line
+    assert "depth" in line.replace("dephts", "")
+    assert not (tmp_path / "fresh" / "runs").exists()
+
+
 def test_an_unknown_claim_names_the_nearest(session, project):
     project(body=CLAIM.replace('"F1"', '"F11"').format(values=[], role="vit", effect="effect"))
     result = session()

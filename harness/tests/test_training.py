@@ -140,7 +140,7 @@ def test_one_step_is_adamw_on_the_smoothed_cross_entropy_of_the_first_batch(make
     )
     artifact = finish(run, digits, store)
 
-    model = build_model(run, digits).train()
+    model = build_model(run, digits.info).train()
     split = balanced_subset(digits.train, 32)
     images = (torch.from_numpy(split.images.copy()) / 255 - digits.info.mean[0]) / digits.info.std[0]
     log_p = model(images).log_softmax(1)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
-from harness.data import Dataset, balanced_subset
+from harness.data import Dataset, DatasetInfo, balanced_subset
 from harness.errors import Diverged, HarnessError
 from harness.identity import subseed
 from harness.provenance import hardware, versions
@@ -23,26 +23,33 @@ from harness.training import checkpoint
 from harness.training.augment import crop_and_flip
 from harness.training.loader import Resident
 from harness.training.schedule import learning_rate
-from models import create_model
+from models import ModelError, create_model
 
 Report = Callable[[dict[str, Any]], None]
 REPORT_EVERY_SECONDS = 0.5
 CURVE = ["epoch", "learning_rate", "loss", "accuracy", "seconds"]
 
 
-def build_model(run: Run, dataset: Dataset) -> nn.Module:
-    """The untrained network of a run: the same weights for the same seed."""
+def build_model(run: Run, info: DatasetInfo) -> nn.Module:
+    """The untrained network of a run: the same weights for the same seed.
+
+    Raises:
+        HarnessError: no such model, or arguments that it does not take.
+    """
     arguments = dict(run.model.overrides)
     if run.recipe.stochastic_depth and run.source is None:  # a person's own factory need not know the argument
         arguments.setdefault("drop_path_rate", run.recipe.stochastic_depth)
     torch.manual_seed(subseed(run.seed, "init"))
-    return create_model(
-        run.model.name,
-        num_classes=dataset.info.classes,
-        image_size=dataset.info.image_size,
-        in_chans=dataset.info.channels,
-        **arguments,
-    )
+    try:
+        return create_model(
+            run.model.name,
+            num_classes=info.classes,
+            image_size=info.image_size,
+            in_chans=info.channels,
+            **arguments,
+        )
+    except ModelError as error:
+        raise HarnessError(f"{run.model} for {info.title}: {error}") from error
 
 
 def train(
@@ -67,7 +74,7 @@ def train(
     if steps_per_epoch == 0:
         raise HarnessError(f"{run}: {len(split)} training images do not fill one batch of {recipe.batch_size}")
     # Convolutions are faster with channels last, on CPU and GPU; crop_and_flip leaves the images that way.
-    model = build_model(run, dataset).to(device)
+    model = build_model(run, dataset.info).to(device)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=recipe.weight_decay, fused=True)
     augmenter = torch.Generator(device).manual_seed(subseed(run.seed, "augment"))
