@@ -236,6 +236,8 @@ add([Part("attn_downsample", "pool", read=("mlp", "input")), Part("mlp", "mlp", 
 register(timm.layers.PatchEmbed, [Part("", "pool")])
 # Attention whose queries are class tokens only carries no map: a part of the head.
 add([], "cait.LayerScaleBlockClassAttn volo.ClassBlock xcit.ClassAttentionBlock")
+# A side branch that makes queries for the attention of its stage.
+add([], "gcvit.FeatureBlock")
 # Maps that are no maps of the image, or several at once
 add("its tokens are in unrolled order and make no map", "hiera.HieraBlock")
 add("its tokens are cut into blocks and make no map", "nest.NestLevel")
