@@ -263,3 +263,42 @@ def test_tokens_become_maps():
     assert torch.equal(to_map(tokens, prefix=1), fmap)  # the class token joins later
     with pytest.raises(UnknownAnatomy, match="30 tokens"):
         to_map(torch.zeros(2, 35, 5)[:, 5:], prefix=0, aspect=0.5)
+
+
+@pytest.mark.parametrize("name", ["resnet_mini", "preact_resnet_mini", "resnext_mini"])
+def test_lesion_of_a_3x3_convolution_is_the_identity_kernel(name):
+    """Strided blocks included: a 1 in the centre of the kernel, at stride 2 every second pixel."""
+    model, image = small(name)
+    parts = anatomy(model)
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    with torch.no_grad():
+        healthy = model(image)
+        for unit in parts.units[1:-1]:
+            with parts.lesion(unit, part="conv3x3"):
+                lesioned = model(image)
+            block = model.get_submodule(unit.name)
+            (conv,) = (module for module in block.modules() if getattr(module, "kernel_size", None) == (3, 3))
+            nn.init.dirac_(conv.weight, groups=conv.groups)
+            torch.testing.assert_close(lesioned, model(image), msg=unit.name)
+            assert not torch.equal(lesioned, healthy)
+            model.load_state_dict(state)
+        assert torch.equal(model(image), healthy)
+
+
+def test_only_blocks_with_a_square_3x3_convolution_lose_one():
+    parts = anatomy(small("alter_resnet_mini")[0])
+    msa = next(unit for unit in parts.units if unit.kind == "msa")
+    with pytest.raises(BadOption, match="no 3x3 convolution"), parts.lesion(msa, part="conv3x3"):
+        pass
+    with pytest.raises(BadOption, match="'branch'"), parts.lesion(msa, part="brunch"):
+        pass
+
+
+def test_channels_last_and_bfloat16_change_no_unit():
+    for name in ("alter_resnet_mini", "swin_mini"):
+        model, image = small(name)
+        units = anatomy(model).units
+        model = model.to(torch.bfloat16, memory_format=torch.channels_last)
+        seen, _ = read(model, image.bfloat16().contiguous(memory_format=torch.channels_last))
+        assert [unit for unit, _ in seen] == units[:-1]
+        assert all(tuple(fmap.shape[1:]) == unit.shape for unit, fmap in seen)
