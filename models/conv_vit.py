@@ -18,38 +18,49 @@ from models.errors import BadOption, divides
 from models.resnet import SMALL_IMAGE, drop_path, drop_rates
 
 
+def times_seen(side: int, kernel: int) -> Tensor:
+    """How often each key counts for each pixel: [side**2, 1 + side**2], 1 for pixels in its k x k window, 0 beyond.
+
+    Column 0 is the padding in the window: m keys, all with logit 0 and value 0, so that one of them counts m times.
+    """
+    row, column = torch.arange(side).repeat_interleave(side), torch.arange(side).repeat(side)
+    near = [(position[:, None] - position[None, :]).abs() <= kernel // 2 for position in (row, column)]
+    seen = (near[0] & near[1]).float()
+    return torch.cat([kernel**2 - seen.sum(dim=1, keepdim=True), seen], dim=1)
+
+
 class LocalAttention(nn.Module):
     """Each pixel attends to the `kernel` x `kernel` pixels around it, or to the whole map: [b, c, h, w] -> same."""
 
-    def __init__(self, *, dim: int, heads: int, kernel: int | None) -> None:
+    times_seen: Tensor
+
+    def __init__(self, *, dim: int, heads: int, kernel: int | None, side: int) -> None:
         super().__init__()
         self.heads, self.kernel, self.scale = heads, kernel, (dim // heads) ** -0.5
         self.to_qkv = nn.Conv2d(dim, 3 * dim, 1, bias=False)
         self.project = nn.Conv2d(dim, dim, 1)
+        if kernel is not None:
+            self.register_buffer("times_seen", times_seen(side, kernel), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.to_qkv(x).chunk(3, dim=1)
-        q = rearrange(q, "b (n d) h w -> b n (h w) 1 d", n=self.heads)
-        k, v = (self.neighbours(y) for y in (k, v))
-        weights = (self.scale * q @ k.transpose(-2, -1)).softmax(dim=-1)
-        out = rearrange(weights @ v, "b n (h w) 1 d -> b (n d) h w", h=x.shape[-2])
-        return self.project(out)
-
-    def neighbours(self, y: Tensor) -> Tensor:
-        """What each pixel sees: [b, n, pixels or 1 for all, neighbours, d]."""
+        q, k, v = rearrange(self.to_qkv(x), "b (qkv n d) h w -> qkv b n (h w) d", qkv=3, n=self.heads)
         if self.kernel is None:
-            return rearrange(y, "b (n d) h w -> b n 1 (h w) d", n=self.heads)
-        windows = F.unfold(y, self.kernel, padding=self.kernel // 2)
-        return rearrange(windows, "b (n d k) p -> b n p k d", n=self.heads, k=self.kernel**2)
+            weights = (self.scale * q @ k.transpose(-2, -1)).softmax(dim=-1)
+        else:
+            # All pairs, counted 0 to m times: on the maps of a ViT faster than gathering the k x k keys of every pixel.
+            k, v = (F.pad(y, (0, 0, 1, 0)) for y in (k, v))
+            weights = (self.scale * q @ k.transpose(-2, -1) + self.times_seen.log()).softmax(dim=-1)
+        out = rearrange(weights @ v, "b n (h w) d -> b (n d) h w", h=x.shape[-2])
+        return self.project(out)
 
 
 class ConvViTBlock(nn.Module):
     """Pre-norm transformer block on a map: x + attn(norm(x)), then x + mlp(norm(x)) of 1x1 convolutions."""
 
-    def __init__(self, *, dim: int, heads: int, kernel: int | None, rate: float) -> None:
+    def __init__(self, *, dim: int, heads: int, kernel: int | None, side: int, rate: float) -> None:
         super().__init__()
         self.norm1 = timm.layers.LayerNorm2d(dim)
-        self.attn = LocalAttention(dim=dim, heads=heads, kernel=kernel)
+        self.attn = LocalAttention(dim=dim, heads=heads, kernel=kernel, side=side)
         self.norm2 = timm.layers.LayerNorm2d(dim)
         self.mlp = nn.Sequential(nn.Conv2d(dim, 4 * dim, 1), nn.GELU(), nn.Conv2d(4 * dim, dim, 1))
         self.drop_path = drop_path(rate)
@@ -68,7 +79,9 @@ class ConvViT(nn.Module):
         self.patch_embed = nn.Conv2d(in_chans, dim, patch_size, stride=patch_size)
         self.pos_embed = nn.Parameter(0.02 * torch.randn(1, dim, side, side))
         (rates,) = drop_rates(drop_path_rate, [depth])
-        self.blocks = nn.Sequential(*(ConvViTBlock(dim=dim, heads=heads, kernel=kernel, rate=rate) for rate in rates))
+        self.blocks = nn.Sequential(
+            *(ConvViTBlock(dim=dim, heads=heads, kernel=kernel, side=side, rate=rate) for rate in rates)
+        )
         self.head = nn.Sequential(Reduce("b c h w -> b c", "mean"), nn.LayerNorm(dim), nn.Linear(dim, num_classes))
 
     def forward(self, x: Tensor) -> Tensor:

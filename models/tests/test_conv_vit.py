@@ -35,7 +35,7 @@ def attention_by_loops(layer, x):
 @pytest.mark.parametrize(("kernel", "side", "heads"), [(1, 3, 1), (3, 4, 2), (5, 4, 3), (3, 1, 1)])
 def test_local_attention_equals_loops(kernel, side, heads):
     torch.manual_seed(0)
-    layer = LocalAttention(dim=6, heads=heads, kernel=kernel).double()
+    layer = LocalAttention(dim=6, heads=heads, kernel=kernel, side=side).double()
     x = torch.randn(2, 6, side, side, dtype=torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(layer(x), attention_by_loops(layer, x), rtol=1e-10, atol=1e-12)
@@ -43,7 +43,7 @@ def test_local_attention_equals_loops(kernel, side, heads):
 
 def test_global_attention_is_torchs():
     torch.manual_seed(0)
-    layer = LocalAttention(dim=8, heads=2, kernel=None).double()
+    layer = LocalAttention(dim=8, heads=2, kernel=None, side=3).double()
     x = torch.randn(2, 8, 3, 3, dtype=torch.float64)
     q, k, v = (y.unflatten(1, (2, 4)).flatten(3).transpose(2, 3) for y in layer.to_qkv(x).chunk(3, dim=1))
     out = torch.nn.functional.scaled_dot_product_attention(q, k, v)
@@ -51,7 +51,7 @@ def test_global_attention_is_torchs():
 
 
 def test_a_pixel_sees_its_neighbourhood_and_nothing_else():
-    layer = LocalAttention(dim=4, heads=1, kernel=3)
+    layer = LocalAttention(dim=4, heads=1, kernel=3, side=7)
     x = torch.randn(1, 4, 7, 7)
     changed = x.clone()
     changed[..., 3, 3] += 1
