@@ -1,4 +1,6 @@
-"""`python -m harness report FOLDER`: rebuild a report from its evidence, anywhere, without torch."""
+"""`python -m harness`: what needs no test session. `report` rebuilds a report from its evidence, anywhere, without
+torch; `models` lists networks.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ import sys
 from pathlib import Path
 
 from harness.catalogue import load_catalogue
-from harness.errors import HarnessError
+from harness.errors import HarnessError, nearest
+from models.errors import ModelError
 
 CATALOGUE = Path(__file__).parent.parent / "claims" / "catalogue.toml"
 
@@ -17,10 +20,17 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     report = commands.add_parser("report", help="rebuild report.html of a results folder")
     report.add_argument("results", type=Path, help="e.g. results/quick")
+    models = commands.add_parser("models", help="list networks: parameters, multiply-adds, units by kind, source")
+    models.add_argument("pattern", nargs="?", default="*", help="a shell pattern, e.g. 'alter_*', or timm/<name>")
+    models.add_argument("--image-size", type=int, default=32, metavar="PX", help="side of the images (default: 32)")
+    models.add_argument("--classes", type=int, default=100, metavar="N", help="outputs (default: 100)")
     arguments = parser.parse_args()
     try:
-        _report(arguments.results)
-    except HarnessError as error:
+        if arguments.command == "report":
+            _report(arguments.results)
+        else:
+            _models(arguments.pattern, arguments.image_size, arguments.classes)
+    except (HarnessError, ModelError) as error:
         sys.exit(f"error: {error}")
 
 
@@ -33,6 +43,23 @@ def _report(results: Path) -> None:
     path = report.build(results, catalogue)
     print(report.verdict_table(results, catalogue))
     print(f"report: {path}")
+
+
+def _models(pattern: str, image_size: int, classes: int) -> None:
+    from models import describe, list_models
+
+    names = [pattern] if pattern.startswith("timm/") else list_models(pattern)
+    if not names:
+        raise HarnessError(f"no model matches {pattern!r}; {nearest(pattern, list_models())}")
+    print(f"{'name':<26}{'parameters':>13}{'MACs':>11}  {'units':<44}source")
+    for name in names:
+        try:
+            found = describe(name, num_classes=classes, image_size=image_size)
+        except ModelError as error:
+            print(f"{name:<26}{'':>13}{'':>11}  not for {image_size} px: {error}")
+            continue
+        units = ", ".join(f"{count} {kind}" for kind, count in found.units.items())
+        print(f"{name:<26}{found.parameters:>13,}{found.macs / 1e6:>9,.1f} M  {units:<44}{found.source}")
 
 
 if __name__ == "__main__":

@@ -37,17 +37,22 @@ class Case:
 
     @property
     def seeds(self) -> list[int]:
-        return self.profile.seeds
+        """Those of the profile; only the first where a network is not trained here, for it has no second replicate."""
+        fixed = any(spec.is_trained_already for spec in self.models.values())
+        return self.profile.seeds[:1] if fixed else self.profile.seeds
 
     def run(self, role: str, seed: int, fingerprint: str) -> Run:
+        model, recipe = self.models[role], self.profile.recipe
+        if model.is_trained_already:
+            recipe = recipe.model_copy(update={"epochs": 0, "warmup_epochs": 0})
         return Run(
-            model=self.models[role],
+            model=model,
             dataset=self.dataset,
             fingerprint=fingerprint,
             train_images=self.profile.images.train,
-            recipe=self.profile.recipe,
+            recipe=recipe,
             seed=seed,
-            source=source_of(self.models[role]),
+            source=source_of(model),
         )
 
     def runs(self, fingerprint: str) -> Iterator[Run]:

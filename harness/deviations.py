@@ -40,7 +40,10 @@ def deviations(claim: Claim, case: Case, dataset_title: str) -> list[str]:
         found.append(f"{dataset_title} instead of the original images")
     found += _subsets(case, info)
     found += _models(claim, case)
-    found += _recipe(claim, case.profile.recipe)
+    fixed = [str(spec) for spec in case.models.values() if spec.is_trained_already]
+    found += [f"{model} with weights from elsewhere, not trained here" for model in fixed]
+    if len(fixed) < len(case.models):
+        found += _recipe(claim, case.profile.recipe)
     if len(case.seeds) == 1:
         found.append("single seed")
     return found

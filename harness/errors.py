@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from models.errors import nearest as nearest  # the half-sentence with the nearest valid name
 
 
 class HarnessError(Exception):
@@ -12,10 +11,3 @@ class HarnessError(Exception):
 
 class Diverged(HarnessError):
     """A training run met a loss that is not finite."""
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The half-sentence that names the nearest valid name, or all of them when none is near."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"valid names: {', '.join(names) or 'none'}"

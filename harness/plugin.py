@@ -53,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="MODULE:FACTORY",
         help="your own model in role vit; [role=]package.module:factory(num_classes, image_size)",
     )
+    group.addoption("--checkpoint", metavar="FILE", help="weights of the subject, which is then not trained")
     # --strict is pytest's own option; for claims it also turns `inconclusive` and `not run` into failures.
 
 
@@ -80,7 +81,9 @@ def _open_session(config: pytest.Config) -> Session:
 
     profile = load_profile(config.getoption("profile"))
     if subject := config.getoption("subject"):
-        profile = profile.with_subject(subject)
+        profile = profile.with_subject(subject, path("checkpoint"))
+    elif config.getoption("checkpoint"):
+        raise HarnessError("--checkpoint needs --subject package.module:factory, the network that the weights are for")
     root = config.rootpath
     options = Options(
         root=root,

@@ -108,9 +108,9 @@ class Profile(BaseModel):
     def train_size(self, dataset: str) -> int:
         return self.images.train or dataset_info(dataset).train_images
 
-    def with_subject(self, subject: str) -> Profile:
+    def with_subject(self, subject: str, checkpoint: Path | None = None) -> Profile:
         """The same profile with a person's own model in one role: `[role=]package.module:factory`, role `vit` if none
-        is given.
+        is given; with a checkpoint, the model is not trained but measured with those weights.
 
         Raises:
             HarnessError: the profile has no such role.
@@ -121,7 +121,8 @@ class Profile(BaseModel):
             raise HarnessError(
                 f"--subject {subject!r}: no role {role!r} in profile {self.name}; {nearest(role, self.roles)}"
             )
-        roles = {**self.roles, role: [ModelSpec(name=SUBJECT + target)]}
+        overrides = {"checkpoint": str(checkpoint)} if checkpoint else {}
+        roles = {**self.roles, role: [ModelSpec(name=SUBJECT + target, overrides=overrides)]}
         return self.model_copy(update={"roles": roles})
 
 

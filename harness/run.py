@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from harness.errors import HarnessError
-from harness.identity import short_digest
+from harness.identity import digest, short_digest
 from harness.training.recipe import Recipe
 
 # Raised whenever the same run would come out with other weights: it is a part of every run's identity.
@@ -26,6 +26,11 @@ class ModelSpec(BaseModel):
     name: str
     overrides: dict[str, Any] = {}
 
+    @property
+    def is_trained_already(self) -> bool:
+        """Whether its weights come from elsewhere: then it is measured as it is, and every seed would be the same."""
+        return bool(self.overrides.get("pretrained") or self.overrides.get("checkpoint"))
+
     def __str__(self) -> str:
         arguments = ", ".join(f"{key}={value}" for key, value in sorted(self.overrides.items()))
         return f"{self.name}({arguments})" if arguments else self.name
@@ -37,7 +42,7 @@ class Run(BaseModel):
     Attributes:
         fingerprint: of the data set's content.
         train_images: size of the class-balanced training subset; None for all.
-        source: SHA-256 of the file that defines a person's own model; None for models of this project.
+        source: of a network or weights from elsewhere, see `source_of`; None for models of this project.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,14 +78,25 @@ SUBJECT = "subject/"
 
 
 def source_of(model: ModelSpec) -> str | None:
-    """What identifies the code of a person's own model: the SHA-256 of the file that its factory stands in.
+    """What identifies code and weights from elsewhere: the digest of the file that the factory of a person's own model
+    stands in, and of the checkpoint file; None when there is neither.
 
     Raises:
-        HarnessError: the name is not `package.module:factory`, or no such module is on the path.
+        HarnessError: the name is not `package.module:factory`, or there is no such module or checkpoint.
     """
-    if not model.name.startswith(SUBJECT):
-        return None
-    target = model.name.removeprefix(SUBJECT)
+    files = []
+    if model.name.startswith(SUBJECT):
+        files.append(_file_of_factory(model.name.removeprefix(SUBJECT)))
+    if checkpoint := model.overrides.get("checkpoint"):
+        files.append(Path(checkpoint))
+    try:
+        sums = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    except OSError as error:
+        raise HarnessError(f"cannot read the checkpoint {error.filename}: {error.strerror}") from error
+    return None if not sums else sums[0] if len(sums) == 1 else digest(sums)
+
+
+def _file_of_factory(target: str) -> Path:
     module, colon, factory = target.partition(":")
     if not (colon and module and factory.isidentifier()):
         raise HarnessError(f"--subject {target!r} is not of the form package.module:factory")
@@ -90,4 +106,4 @@ def source_of(model: ModelSpec) -> str | None:
         raise HarnessError(f"--subject {target!r}: cannot import {module!r} ({error})") from error
     if found is None or found.origin is None or not Path(found.origin).is_file():
         raise HarnessError(f"--subject {target!r}: no module {module!r} on the path; run from the folder that holds it")
-    return hashlib.sha256(Path(found.origin).read_bytes()).hexdigest()
+    return Path(found.origin)

@@ -295,6 +295,32 @@ def test_a_persons_own_model_plays_a_role(session, pytester):
     assert result.evidence["case"]["models"] == {"vit": "subject/mine:factory"}
 
 
+def test_a_persons_own_weights_are_measured_and_not_trained(session, pytester, tmp_path):
+    body = "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))"
+    (pytester.path / "mine.py").write_text(f"from torch import nn\ndef factory(num_classes, image_size):\n{body}\n")
+    linear = torch.nn.Linear(64, 10)
+    torch.save({"1.weight": linear.weight, "1.bias": linear.bias}, pytester.path / "mine.pt")
+    store = tmp_path / "store"
+    result = session("--subject", "mine:factory", "--checkpoint", "mine.pt", store=store)
+    result.assert_outcomes(passed=1)
+    evidence = result.evidence
+    assert evidence["case"]["seeds"] == [0]
+    assert evidence["effects"][0]["replicate"] == "image"
+    assert "single seed" in evidence["deviations"]
+    assert any("not trained here" in deviation for deviation in evidence["deviations"])
+    (run_id,) = evidence["provenance"]["run_ids"]
+    from safetensors.torch import load_file
+
+    kept = load_file(store / "runs" / run_id / "final" / "weights.safetensors")
+    torch.testing.assert_close(kept["1.weight"], linear.weight.detach(), rtol=0, atol=0)
+
+    missing = session("--subject", "mine:factory", "--checkpoint", "no.pt", store=store)
+    assert missing.ret == pytest.ExitCode.USAGE_ERROR
+    alone = session("--checkpoint", "mine.pt", store=store)
+    assert alone.ret == pytest.ExitCode.USAGE_ERROR
+    alone.stderr.fnmatch_lines(["ERROR: --checkpoint needs --subject*"])
+
+
 def test_collecting_loads_no_torch(pytester, project):
     project()
     (pytester.path / "claims" / "test_last.py").write_text(

@@ -185,7 +185,7 @@ def _finish(
     meta = {
         "run": run.model_dump(mode="json"),
         "seconds": seconds,
-        "images_per_second": images / seconds if seconds else None,
+        "images_per_second": images / seconds if images else None,
         "device": hardware(device),
         "versions": versions(),
     }
