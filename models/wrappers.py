@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.errors import BadOption
+from models.survey import anatomy
+from models.units import Unit
 
 
 def box_blur(x: Tensor) -> Tensor:
@@ -28,7 +30,7 @@ def smooth(x: Tensor) -> Tensor:
 def add_smoothing(model: nn.Module) -> nn.Module:
     """Smooth the output of every stage, that is wherever the next unit's map is smaller, and of the last unit."""
     for unit, following in pairwise(_conv_units(model, "smoothing")):
-        ends_stage = following.kind == "head" or following.shape[1] < unit.shape[1]
+        ends_stage = not (unit.shape and following.shape) or following.shape[1] < unit.shape[1]
         # The input of the first block is called after the first convolution, and is no stage of its own.
         if ends_stage and (unit.kind != "stem" or following.kind == "pool"):
             model.get_submodule(unit.name).register_forward_hook(_smooth_output)
@@ -50,9 +52,7 @@ def _is_conv(module: nn.Module) -> bool:
     return isinstance(module, nn.Conv2d) and max(module.kernel_size) > 1
 
 
-def _conv_units(model: nn.Module, option: str) -> list[Any]:
-    from models.survey import anatomy  # only a network that is wrapped is looked at when it is made
-
+def _conv_units(model: nn.Module, option: str) -> list[Unit]:
     units = anatomy(model).units
     if not any(unit.kind == "conv" for unit in units):
         raise BadOption(f"{option}: {type(model).__name__} has no convolutional unit")

@@ -1,13 +1,17 @@
 """AlterNet's attention against loops, and where its MSA blocks stand."""
 
+import itertools
 import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from models import create_model
-from models.alternet import MSABlock, WindowAttention
+from models.alternet import MSABlock, WindowAttention, msa_positions
+from models.resnet import drop_rates
 
 
 def attention_by_loops(layer, x):
@@ -85,6 +89,26 @@ def test_msas_alternate_from_the_end_of_a_stage(name, size, layout):
         model = create_model(name, num_classes=10, image_size=size)
     found = ["".join("M" if isinstance(block, MSABlock) else "C" for block in stage) for stage in model.stages]
     assert found == layout
+
+
+@given(depth=st.integers(1, 40), data=st.data())
+def test_every_second_block_from_the_end_is_an_msa_and_never_the_first(depth, data):
+    count = data.draw(st.integers(0, depth // 2))
+    positions = sorted(msa_positions(depth=depth, count=count))
+    assert len(positions) == count
+    assert all(after - before == 2 for before, after in itertools.pairwise(positions))
+    assert not positions or (positions[-1] == depth - 1 and positions[0] > 0)
+
+
+@given(rate=st.floats(0, 0.99), depths=st.lists(st.integers(1, 8), min_size=1, max_size=5))
+def test_drop_rates_rise_by_equal_steps_from_zero_to_the_rate(rate, depths):
+    rates = drop_rates(rate, depths)
+    assert [len(stage) for stage in rates] == depths
+    flat = [value for stage in rates for value in stage]
+    steps = [after - before for before, after in itertools.pairwise(flat)]
+    assert flat[0] == 0
+    assert len(flat) == 1 or flat[-1] == pytest.approx(rate)
+    assert steps == pytest.approx([rate / max(len(flat) - 1, 1)] * len(steps))
 
 
 def test_msa_block_is_bn_gelu_reduce_bn_attention_and_a_skip():

@@ -302,3 +302,24 @@ def test_channels_last_and_bfloat16_change_no_unit():
         seen, _ = read(model, image.bfloat16().contiguous(memory_format=torch.channels_last))
         assert [unit for unit, _ in seen] == units[:-1]
         assert all(tuple(fmap.shape[1:]) == unit.shape for unit, fmap in seen)
+
+
+def test_a_faulty_registration_is_refused():
+    with pytest.raises(BadOption, match="takes a class"):
+        register("Block", [Part("", "conv")])
+    with pytest.raises(BadOption, match="did you mean 'conv'"):
+        Part("", "convolution")
+    with pytest.raises(BadOption, match="input, output"):
+        Part("", "conv", read=("norm", "inside"))
+
+
+def test_units_that_do_not_run_once_are_refused():
+    class Twice(Alien):
+        def forward(self, x):
+            return x + self.body(x)
+
+    register(Twice, [Part("", "conv", branch="body")])
+    block = Twice()
+    model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Sequential(block), nn.ModuleDict({"again": block})["again"])
+    with pytest.raises(UnknownAnatomy, match="runs 2 times"):
+        anatomy(model, example_shape=(3, 2, 2))

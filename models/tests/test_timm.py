@@ -30,7 +30,7 @@ FEW = {
     "resmlp_12_224": {"img_size": 64},
 }
 # Their skip is scaled or normalised, or something stands between two units: nothing to compare with.
-SKIPS_THAT_TRANSFORM = {"byobnet", "davit", "repvit", "cspnet", "tiny_vit", "regnet", "vovnet"}
+SKIPS_THAT_TRANSFORM = {"byobnet", "cspnet", "davit", "dla", "regnet", "repvit", "tiny_vit", "vovnet"}
 WITHOUT_UNITS = {"hiera": "unrolled", "tnt": "pixels", "dpn": "dense stream", "crossvit": "several sizes"}
 
 
@@ -148,7 +148,7 @@ def test_the_smallest_network_of_every_family_in_numbers(module):
         with torch.device("meta"):
             model = timm.create_model(name, num_classes=5)
         sizes[name] = sum(parameter.numel() for parameter in model.parameters())
-        if len(sizes) == 12:  # enough to find a small one
+        if len(sizes) == 6:  # enough to find a small one
             break
     if not sizes or min(sizes.values()) > 120e6:
         pytest.skip("no network of a size for one core")
