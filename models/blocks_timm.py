@@ -91,6 +91,10 @@ def rep_mixer(block: Any) -> list[Part]:
     return [Part("token_mixer", "conv", ("token_mixer", "output"), branch), Part("mlp", "mlp", branch="drop_path")]
 
 
+def xception(block: Any) -> list[Part]:
+    return [Part("", "conv", branch=None if block.no_skip else "stack")]
+
+
 def rep_vgg(block: Any) -> list[Part]:
     skip = block.identity is not None and block.reparam_conv is None
     return [Part("", "conv", branch="drop_path" if skip else None)]
@@ -217,7 +221,7 @@ add(one("conv_pw"), "gcvit.MbConvBlock")
 add(one("ghost2"), "ghostnet.GhostBottleneck ghostnet.GhostBottleneckV3 repghost.RepGhostBottleneck")
 add(one("fn"), "convmixer.Residual")
 add(one("rep"), "xception.Block")
-add(one("drop_path", "stack"), "xception_aligned.XceptionModule xception_aligned.PreXceptionModule")
+add(xception, "xception_aligned.XceptionModule xception_aligned.PreXceptionModule")
 add(one("conv2d"), "inception_resnet_v2.Block35 inception_resnet_v2.Block17 inception_resnet_v2.Block8")
 add([Part("", "conv", branch="channel_mixer")], "repvit.RepViTBlock")
 # Blocks without a residual

@@ -29,8 +29,10 @@ FEW = {
     "halonet26t": {},
     "resmlp_12_224": {"img_size": 64},
 }
-# Their skip is scaled or normalised, or something stands between two units: nothing to compare with.
-SKIPS_THAT_TRANSFORM = {"byobnet", "cspnet", "davit", "dla", "regnet", "repvit", "tiny_vit", "vovnet"}
+# Their skip is scaled, normalised or projected, or something stands between two units: nothing to compare with.
+SKIPS_THAT_TRANSFORM = {
+    "byobnet", "cspnet", "davit", "dla", "regnet", "repvit", "resnest", "rexnet", "tiny_vit", "vovnet", "xception_aligned",
+}  # fmt: skip
 WITHOUT_UNITS = {"hiera": "unrolled", "tnt": "pixels", "dpn": "dense stream", "crossvit": "several sizes"}
 
 
