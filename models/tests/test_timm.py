@@ -31,7 +31,8 @@ FEW = {
 }
 # Their skip is scaled, normalised or projected, or something stands between two units: nothing to compare with.
 SKIPS_THAT_TRANSFORM = {
-    "byobnet", "cspnet", "davit", "dla", "regnet", "repvit", "resnest", "rexnet", "tiny_vit", "vovnet", "xception_aligned",
+    "byobnet", "cspnet", "davit", "dla", "regnet", "repvit", "resnest", "rexnet", "tiny_vit", "vovnet",
+    "xception_aligned",
 }  # fmt: skip
 WITHOUT_UNITS = {"hiera": "unrolled", "tnt": "pixels", "dpn": "dense stream", "crossvit": "several sizes"}
 
