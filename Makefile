@@ -7,14 +7,14 @@ PROFILE ?= quick
 BIN    := .venv/bin
 PYTEST := $(BIN)/python -m pytest claims/ --profile $(PROFILE) \
           $(if $(K),-k '$(K)') $(if $(DATA),--data-root '$(DATA)') $(if $(ENGINE),--engine $(ENGINE)) \
-          $(if $(BUDGET),--budget $(BUDGET)) $(if $(DEVICE),--device $(DEVICE)) \
+          $(if $(BUDGET),--budget $(BUDGET)) $(if $(DEVICE),--device $(DEVICE)) $(if $(JOBS),--jobs $(JOBS)) \
           $(if $(RESULTS),--results '$(RESULTS)') $(if $(STORE),--store '$(STORE)')
 
 .PHONY: help reproduce plan report test bench lint clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
-	@echo 'Variables: PROFILE=quick K=lowpass DATA=/data ENGINE=ray BUDGET=50m DEVICE=cpu RESULTS=dir STORE=dir PYTHON=python3.12'
+	@echo 'Variables: PROFILE=quick K=lowpass DATA=/data ENGINE=ray BUDGET=50m DEVICE=cpu JOBS=2 RESULTS=dir STORE=dir PYTHON=python3.12'
 
 # A contradicted claim is a result, not a failure: pytest's status 1. Anything else above 0 is a fault.
 reproduce: .venv/installed ## run the claims of PROFILE and write results/$(PROFILE)/report.html

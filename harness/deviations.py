@@ -6,7 +6,7 @@ from harness.case import Case
 from harness.catalogue import Claim
 from harness.data.catalogue import DATASETS, DatasetInfo
 from harness.run import SUBJECT
-from harness.training.recipe import PAPER, PAPER_ONLY, Recipe
+from harness.training.recipe import PAPER, Recipe
 
 PAPER_DATASETS = {
     "imagenet": "ImageNet-1K",
@@ -15,6 +15,7 @@ PAPER_DATASETS = {
     **{info.name: info.title for info in DATASETS.values()},
 }
 RECIPE_WORDS = {
+    "optimizer": "optimizer",
     "batch_size": "batch size",
     "learning_rate": "learning rate",
     "weight_decay": "weight decay",
@@ -23,6 +24,11 @@ RECIPE_WORDS = {
     "stochastic_depth": "stochastic depth",
     "crop_padding": "crop padding",
     "flip": "horizontal flip",
+    "rand_augment": "RandAugment",
+    "mixup": "mixup alpha",
+    "cutmix": "CutMix alpha",
+    "erasing": "random erasing",
+    "precision": "training precision",
 }
 
 
@@ -75,7 +81,7 @@ def _recipe(claim: Claim, recipe: Recipe) -> list[str]:
         ours, theirs = getattr(recipe, field), getattr(PAPER, field)
         if ours != theirs:
             found.append(f"{word} {_say(ours)} instead of {_say(theirs)}")
-    return [*found, *(f"no {what}" for what in PAPER_ONLY)]
+    return found
 
 
 def _say(value: object) -> str:

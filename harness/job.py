@@ -21,23 +21,35 @@ Report = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Job:
-    """A run and the probes that are missing; `training` says whether its weights are missing too."""
+    """A run and the probes that are missing.
+
+    Attributes:
+        training: whether weights are missing too.
+        keep: epochs behind the warm-up (0: its end) whose weights are kept besides the last.
+    """
 
     run: Run
     probes: tuple[ProbeRequest, ...]
     training: bool
+    keep: tuple[int, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
         return {
             "run": self.run.model_dump(mode="json"),
             "probes": [probe.model_dump(mode="json") for probe in self.probes],
             "training": self.training,
+            "keep": list(self.keep),
         }
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Job:
         probes = tuple(ProbeRequest.model_validate_plain(probe) for probe in plain["probes"])
-        return cls(Run.model_validate(plain["run"]), probes, plain["training"])
+        return cls(Run.model_validate(plain["run"]), probes, plain["training"], tuple(plain["keep"]))
+
+    def missing_weights(self, store: Store) -> bool:
+        """Whether the store lacks the final weights or some that are to be kept."""
+        keys = [self.run.checkpoint_key, *map(self.run.epoch_key, self.keep)]
+        return any(store.read(key) is None for key in keys)
 
 
 def execute(
@@ -60,10 +72,11 @@ def execute(
     run = job.run
     dataset = load_dataset(run.dataset, store, root=root, say=lambda line: report({"doing": line}))
     with store.lock(run.folder, should_stop=should_stop, waiting=lambda: report({"doing": "waiting"})):
-        if store.read(run.checkpoint_key) is None:
+        if job.missing_weights(store):
             train(
                 run,
                 dataset,
+                keep=job.keep,
                 store=store,
                 device=device,
                 report=lambda figures: report({"doing": "training", **figures}),

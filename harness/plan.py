@@ -20,13 +20,14 @@ class Item:
     requests: tuple[ProbeRequest, ...]
     trained: bool
     missing: tuple[ProbeRequest, ...]
+    keep: tuple[int, ...]
     seconds: float | None
 
     @property
     def job(self) -> Job | None:
         if self.trained and not self.missing:
             return None
-        return Job(self.run, self.missing, training=not self.trained)
+        return Job(self.run, self.missing, training=not self.trained, keep=self.keep)
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,13 @@ def make_plan(cases: Iterable[Case], fingerprints: dict[str, str], store: Store)
     speeds = measured_speeds(store)
     items = []
     for run, requests, case in wanted.values():
-        trained = store.read(run.checkpoint_key) is not None
+        keep = () if run.model.is_trained_already else tuple(case.profile.keep)
+        trained = not Job(run, (), training=True, keep=keep).missing_weights(store)
         missing = tuple(request for key, request in requests.items() if store.read(key) is None)
         speed = speeds.get((str(run.model), run.dataset)) or case.profile.throughput.get(run.model.name)
         images = case.profile.train_size(run.dataset) * run.recipe.total_epochs
         seconds = 0.0 if trained else images / speed if speed else None
-        items.append(Item(run, tuple(requests.values()), trained, missing, seconds))
+        items.append(Item(run, tuple(requests.values()), trained, missing, keep, seconds))
     return Plan(tuple(items))
 
 

@@ -44,6 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--engine", default="local", choices=ENGINES, help="this machine, or a Ray cluster (default: local)"
     )
+    group.addoption("--jobs", type=int, metavar="N", help="runs side by side (default: one a CPU core, one on a GPU)")
     group.addoption(
         "--budget", metavar="TIME", help="stop in good order after e.g. 90s, 9m or 1h30m; run again to go on"
     )
@@ -93,7 +94,10 @@ def _open_session(config: pytest.Config) -> Session:
         device=config.getoption("device"),
         engine=config.getoption("engine"),
         budget=_seconds(config.getoption("budget")),
+        jobs=config.getoption("jobs"),
     )
+    if options.jobs is not None and options.jobs < 1:
+        raise HarnessError(f"--jobs {options.jobs}: at least one run at a time")
     return Session(profile, load_catalogue(root / "claims" / "catalogue.toml"), options)
 
 

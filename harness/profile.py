@@ -13,7 +13,7 @@ from harness.errors import HarnessError, nearest
 from harness.evidence import first_problem
 from harness.probes.request import PROBES, Parameters, ProbeRequest
 from harness.run import SUBJECT, ModelSpec
-from harness.training.recipe import Recipe
+from harness.training.recipe import Recipe, recipe_from
 from models import list_models
 
 FOLDER = Path(__file__).parent / "profiles"
@@ -33,6 +33,7 @@ class Profile(BaseModel):
 
     Attributes:
         roles: who plays which part of a claim; a role with several models makes a case for each.
+        keep: epochs behind the warm-up whose weights are kept besides the last; 0 is the end of the warm-up.
         throughput: training images per second and CPU core by model name, for the plan's estimate before anything of
             the kind has been trained here.
     """
@@ -46,6 +47,7 @@ class Profile(BaseModel):
     seeds: list[int] = Field(min_length=1)
     roles: dict[str, list[ModelSpec]]
     recipe: Recipe
+    keep: list[int] = []
     probes: dict[str, dict[str, Any]] = {}
     throughput: dict[str, float] = {}
 
@@ -56,6 +58,14 @@ class Profile(BaseModel):
             if name not in DATASETS:
                 raise ValueError(f"no data set {name!r}; {nearest(name, DATASETS)}")
         return names
+
+    @field_validator("recipe", mode="before")
+    @classmethod
+    def _named_recipe(cls, changes: Any) -> Any:
+        try:
+            return recipe_from(changes) if isinstance(changes, dict) else changes
+        except HarnessError as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("seeds")
     @classmethod
@@ -84,6 +94,13 @@ class Profile(BaseModel):
                 if spec.name not in known and not spec.name.startswith((SUBJECT, "timm/")):
                     raise ValueError(f"no model {spec.name!r} for role {role!r}; {nearest(spec.name, known)}")
         return roles
+
+    @model_validator(mode="after")
+    def _epochs_that_are_reached(self) -> Profile:
+        for epoch in self.keep:
+            if not 0 <= epoch <= self.recipe.epochs or (epoch == 0 and not self.recipe.warmup_epochs):
+                raise ValueError(f"keep = {self.keep}: the recipe has {self.recipe.epochs} epochs behind its warm-up")
+        return self
 
     @model_validator(mode="after")
     def _probe_parameters(self) -> Profile:
@@ -164,6 +181,6 @@ def _explain(error: ValidationError) -> str:
     *parents, key = problem["loc"]
     fields: dict[str, Any] = dict(Profile.model_fields)
     if parents and parents[0] in ("recipe", "images"):
-        fields = dict((Recipe if parents[0] == "recipe" else Images).model_fields)
+        fields = {"base": None, **Recipe.model_fields} if parents[0] == "recipe" else dict(Images.model_fields)
     place = ".".join(str(part) for part in problem["loc"])
     return f"unknown key {place!r}; {nearest(str(key), fields)}"

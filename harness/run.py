@@ -70,6 +70,10 @@ class Run(BaseModel):
         """Where the finished checkpoint is kept."""
         return f"{self.folder}/final"
 
+    def epoch_key(self, epoch: int) -> str:
+        """Where the weights after so many epochs behind the warm-up are kept, if the profile asks for them."""
+        return f"{self.folder}/epoch-{epoch:04d}"
+
     def __str__(self) -> str:
         return f"{self.model} on {self.dataset}, seed {self.seed}"
 

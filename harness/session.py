@@ -39,6 +39,7 @@ class Options:
     device: str
     engine: str
     budget: float | None  # seconds
+    jobs: int | None  # runs side by side; None: one a core, or one on the GPU
 
 
 @dataclass
@@ -74,7 +75,7 @@ class Session:
     def describe_plan(self, cases: list[Case]) -> str:
         """What would be computed and what it would cost; nothing is downloaded."""
         self.open_data(cases, offline=True)
-        lines = [describe(self.plan(cases), _cores())]
+        lines = [describe(self.plan(cases), self.options.jobs or _cores())]
         for name, reason in self.unavailable.items():
             count = len(
                 {
@@ -99,7 +100,7 @@ class Session:
             return
         _check_models(jobs)
         device = choose_device(self.options.device)
-        workers = 1 if device == "cuda" else _cores()
+        workers = self.options.jobs or (1 if device == "cuda" else _cores())
         settings = Settings(
             self.options.store.absolute(),
             _absolute(self.options.data_root),

@@ -27,13 +27,14 @@ def store(tmp_path):
 @pytest.fixture
 def make_run(digits):
     def make(model="vit_micro", seed=0, train_images=96, **recipe):
-        plain = {"epochs": 2, "warmup_epochs": 1, "batch_size": 32, "learning_rate": 3e-3, "crop_padding": 1, **recipe}
+        plain = {"epochs": 2, "warmup_epochs": 1, "batch_size": 32, "learning_rate": 3e-3, "crop_padding": 1}
+        weak = {"rand_augment": "none", "mixup": 0.0, "cutmix": 0.0}
         return Run(
             model=ModelSpec(name=model),
             dataset="digits",
             fingerprint=digits.fingerprint,
             train_images=train_images,
-            recipe=Recipe(**plain),
+            recipe=Recipe(**{**plain, **weak, **recipe}),
             seed=seed,
         )
 

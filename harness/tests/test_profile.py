@@ -59,6 +59,9 @@ def test_every_profile_loads(path):
         ("[recipe]", "[probes.fourier]\ngroup = 3\n[recipe]", "did you mean 'groups'"),
         ("epochs = 3", "epochs = ", r"cannot read .*mine\.toml"),
         ("[recipe]\nepochs = 3", "", "recipe: Field required"),
+        ("epochs = 3", 'base = "week"', "no recipe 'week'; did you mean 'weak'"),
+        ("epochs = 3", "mixup = 0.0", "set both or neither"),
+        ("seeds =", "keep = [0, 4]\nseeds =", "keep = .*the recipe has 3 epochs behind its warm-up"),
     ],
 )
 def test_a_wrong_profile_is_one_line(profile, old, new, message):
@@ -171,11 +174,12 @@ def test_deviations_list_what_differs_and_nothing_else(profile):
     toml = toml.replace('["vit_micro", { name = "vit_micro", depth = 2 }]', '"vit_tiny"')
     roles = ["alternet", "preact_resnet", "vit"]
     (case,), _ = expand("A2", "accuracy", roles, ["prediction"], profile(toml))
-    assert deviations(claim, case, "CIFAR-100") == ["no RandAugment", "no mixup and CutMix"]
+    assert deviations(claim, case, "CIFAR-100") == []
 
-    changed = toml.replace("[recipe]", "[images]\ntrain = 5000\n[recipe]\nepochs = 25\nflip = false").replace(
-        "[0, 1]", "[0]"
-    )
+    changed = toml.replace(
+        "[recipe]",
+        '[images]\ntrain = 5000\n[recipe]\nepochs = 25\nflip = false\nrand_augment = "none"\nmixup = 0\ncutmix = 0',
+    ).replace("[0, 1]", "[0]")
     (case,), _ = expand(
         "A2", "accuracy", roles, ["prediction"], profile(changed.replace("alter_resnet50", "alter_resnet18"))
     )
@@ -185,7 +189,8 @@ def test_deviations_list_what_differs_and_nothing_else(profile):
         "alter_resnet18 instead of alter_resnet50",
         "30 of 305 epochs",
         "horizontal flip off instead of on",
-        "no RandAugment",
-        "no mixup and CutMix",
+        "RandAugment none instead of rand-m9-n2-mstd1.0",
+        "mixup alpha 0 instead of 1",
+        "CutMix alpha 0 instead of 0.8",
         "single seed",
     ]

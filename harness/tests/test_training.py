@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import subprocess
 
 import numpy as np
 import pytest
@@ -12,13 +13,15 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from harness.data import balanced_subset
 from harness.errors import Diverged, HarnessError
-from harness.store import Interrupted
+from harness.identity import subseed
+from harness.store import Interrupted, Store
 from harness.training import checkpoint
 from harness.training.augment import crop_and_flip
 from harness.training.loader import Resident
 from harness.training.loop import build_model, train
-from harness.training.recipe import Recipe
+from harness.training.recipe import Recipe, recipe_from
 from harness.training.schedule import learning_rate
+from harness.training.step import Backward
 
 CPU = torch.device("cpu")
 
@@ -93,8 +96,6 @@ def test_standardised_images_have_mean_0_and_deviation_1(digits):
 
 @pytest.mark.parametrize("model", ["vit_micro", "resnet_micro", "preact_resnet_micro", "alter_resnet_micro"])
 def test_same_seed_same_weights_other_seed_other_weights(model, make_run, digits, tmp_path):
-    from harness.store import Store
-
     run = make_run(model, epochs=1, warmup_epochs=1)
     one = weights_of(finish(run, digits, Store(tmp_path / "one")))
     same = weights_of(finish(run, digits, Store(tmp_path / "two")))
@@ -102,12 +103,18 @@ def test_same_seed_same_weights_other_seed_other_weights(model, make_run, digits
     assert one == same != other
 
 
-@pytest.mark.parametrize("model", ["vit_micro", "alter_resnet_micro"])
-@pytest.mark.parametrize("stops", [[1], [2, 3], [4], [1, 5, 7]])
-def test_stopped_and_continued_equals_uninterrupted(model, stops, make_run, digits, tmp_path):
-    from harness.store import Store
+STRONG = {"rand_augment": "rand-m9-n2-mstd1.0", "mixup": 1.0, "cutmix": 0.8, "erasing": 0.25}
+SGD = {"optimizer": "sgd", "milestones": (1,), "precision": "bf16"}
 
-    run = make_run(model)  # 3 epochs of 3 steps
+
+@pytest.mark.parametrize("stops", [[1], [2, 3], [4], [1, 5, 7]])
+@pytest.mark.parametrize(
+    ("model", "recipe"),
+    [("vit_micro", {}), ("vit_micro", STRONG), ("alter_resnet_micro", STRONG), ("resnet_micro", SGD)],
+    ids=["vit", "vit-strong", "alternet-strong", "resnet-sgd-bf16"],
+)
+def test_stopped_and_continued_equals_uninterrupted(model, recipe, stops, make_run, digits, tmp_path):
+    run = make_run(model, **recipe)  # 3 epochs of 3 steps
     whole = finish(run, digits, Store(tmp_path / "whole"))
 
     store, steps = Store(tmp_path / "pieces"), 0
@@ -158,6 +165,30 @@ def test_one_step_is_adamw_on_the_smoothed_cross_entropy_of_the_first_batch(make
         torch.testing.assert_close(stored[name][sure], expected[sure], rtol=1e-4, atol=1e-5)
 
 
+def test_sgd_steps_like_torchs_own_on_the_same_batches(make_run, digits, store):
+    recipe = {"optimizer": "sgd", "milestones": (1, 2), "learning_rate": 0.05, "weight_decay": 1e-3, "clip_norm": 0.0}
+    run = make_run("vit_micro", epochs=3, warmup_epochs=0, crop_padding=0, flip=False, stochastic_depth=0.0, **recipe)
+    artifact = finish(run, digits, store)
+
+    model = build_model(run, digits.info).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-3)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [1, 2], gamma=0.2)
+    split = Resident(balanced_subset(digits.train, 96), digits.info, CPU)
+    for epoch in range(3):
+        order = torch.randperm(96, generator=torch.Generator().manual_seed(subseed(0, "order", epoch)))
+        for chosen in order.split(32):
+            loss = torch.nn.functional.cross_entropy(
+                model(split.standardise(split.images[chosen])), split.labels[chosen], label_smoothing=0.1
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        scheduler.step()
+    stored = load(weights_of(artifact))
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(stored[name], value, rtol=1e-3, atol=1e-4)
+
+
 def test_a_micro_network_learns_the_digits(make_run, digits, store):
     run = make_run("resnet_micro", train_images=None, epochs=5, warmup_epochs=1, crop_padding=0, flip=False)
     rows = []
@@ -193,6 +224,125 @@ def test_weights_that_do_not_fit_are_one_line(make_run, digits, store):
     with pytest.raises(HarnessError, match="do not fit the network") as caught:
         checkpoint.load_weights(store, run, torch.nn.Linear(2, 2))
     assert "\n" not in str(caught.value)
+
+
+def test_weights_are_kept_at_the_epochs_that_were_asked_for(make_run, digits, tmp_path):
+    run, store = make_run(epochs=3, warmup_epochs=1), Store(tmp_path / "kept")
+    train(run, digits, keep=(0, 2), store=store, device=CPU, report=lambda _: None, should_stop=lambda: False)
+    kept = {epoch: store.read(run.epoch_key(epoch)) for epoch in range(4)}
+    assert [epoch for epoch, artifact in kept.items() if artifact] == [0, 2]
+    states = []
+    with pytest.raises(Interrupted):  # the state after the warm-up, from an independent training
+        finish(run, digits, Store(tmp_path / "other"), lambda: states.append(1) or len(states) == 3)
+    (state,) = checkpoint.states(Store(tmp_path / "other"), run)
+    expected = (tmp_path / "other" / state / "model.safetensors").read_bytes()
+    assert weights_of(kept[0]) == expected != weights_of(kept[2])
+
+
+# --- recipes ------------------------------------------------------------------------------------------------------
+
+
+def test_named_recipes_are_the_papers():
+    paper, weak, sgd, imagenet = (
+        Recipe(**recipe_from({"base": base})) for base in ("paper", "weak", "sgd", "imagenet")
+    )
+    assert paper == Recipe()
+    assert (paper.total_epochs, paper.batch_size, paper.learning_rate, paper.weight_decay) == (305, 96, 1.25e-4, 0.05)
+    assert paper.randomly_augmented == {"magnitude": 9, "count": 2, "magnitude_std": 1.0}
+    assert (paper.mixup, paper.cutmix, paper.label_smoothing, paper.erasing) == (1.0, 0.8, 0.1, 0.0)
+    assert weak == Recipe(rand_augment="none", mixup=0, cutmix=0, label_smoothing=0, clip_norm=0)
+    assert imagenet.randomly_augmented["magnitude_std"] == 0.5
+    assert (imagenet.batch_size, imagenet.erasing, imagenet.clip_norm) == (128, 0.25, 0)
+    assert (sgd.optimizer, sgd.learning_rate, sgd.milestones) == ("sgd", 0.1, (60, 120, 160))
+
+
+def test_changes_come_on_top_of_the_base():
+    assert Recipe(**recipe_from({"base": "weak", "mixup": 0.5, "cutmix": 0.5})).mixup == 0.5
+    with pytest.raises(HarnessError, match="no recipe 'week'; did you mean 'weak'"):
+        recipe_from({"base": "week"})
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"mixup": 0.0}, {"rand_augment": "rand-m9"}, {"optimizer": "lion"}, {"erasing": 2.0}]
+)
+def test_an_impossible_recipe_is_refused(wrong):
+    with pytest.raises(ValueError, match="validation error"):
+        Recipe(**wrong)
+
+
+# --- memory and disk -------------------------------------------------------------------------------------------------
+
+
+class Hungry(torch.nn.Module):
+    """A linear network that has memory for so many images at a time."""
+
+    def __init__(self, room):
+        super().__init__()
+        self.room, self.linear = room, torch.nn.Linear(5, 3)
+
+    def forward(self, inputs):
+        if len(inputs) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return self.linear(inputs)
+
+
+@pytest.mark.parametrize(("room", "pieces"), [(10, 1), (9, 2), (5, 2), (4, 4), (2, 8), (1, 10)])
+def test_a_batch_that_does_not_fit_is_cut_and_the_gradient_is_the_same(room, pieces):
+    torch.manual_seed(0)
+    model, inputs, targets, said = Hungry(room), torch.randn(10, 5), torch.rand(10, 3).softmax(1), []
+    backward = Backward(model, "fp32", said.append)
+    for _ in range(2):
+        model.zero_grad()
+        loss, _ = backward(inputs, targets)
+    assert backward.pieces == pieces
+    assert len(said) == math.ceil(math.log2(pieces))
+    expected = torch.nn.functional.cross_entropy(model.linear(inputs), targets)
+    torch.testing.assert_close(loss, expected.detach())
+    for parameter, gradient in zip(
+        model.parameters(), torch.autograd.grad(expected, list(model.parameters())), strict=True
+    ):
+        torch.testing.assert_close(parameter.grad, gradient)
+
+
+def test_a_network_that_never_fits_is_one_line():
+    with pytest.raises(HarnessError, match="with a single image"):
+        Backward(Hungry(0), "fp32", lambda _: None)(torch.randn(4, 5), torch.rand(4, 3))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", place], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting a small file system takes more rights than these")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_full_disk_is_one_line_and_what_was_kept_is_continued_to_the_same_bits(
+    make_run, digits, small_disk, tmp_path
+):
+    run = make_run("resnet_micro", epochs=3, warmup_epochs=0)
+    store = Store(small_disk)
+    ballast = small_disk / "ballast"
+    steps = iter(range(10))
+
+    def fill():
+        if next(steps) == 4:  # in the second epoch: the state of the first is kept
+            with pytest.raises(OSError, match="No space left"):  # noqa: PT012
+                with ballast.open("wb", buffering=0) as file:
+                    while True:
+                        file.write(bytes(4096))
+        return False
+
+    with pytest.raises(HarnessError, match="No space left on device; free some space") as caught:
+        finish(run, digits, store, fill)
+    assert "\n" not in str(caught.value)
+    (state,) = checkpoint.states(store, run)
+    assert store.read(state).meta["step"] == 3
+    ballast.unlink()
+    assert weights_of(finish(run, digits, store)) == weights_of(finish(run, digits, Store(tmp_path / "whole")))
 
 
 @pytest.mark.gpu

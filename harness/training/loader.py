@@ -18,11 +18,19 @@ class Resident:
         split: images and labels.
         info: gives mean and standard deviation per channel.
         device: where they go.
+
+    Attributes:
+        images: uint8 [image, channel, height, width].
+        labels: int64 [image].
+        classes: how many there are.
+        mean_colour: per channel, 0..255.
     """
 
     def __init__(self, split: Split, info: DatasetInfo, device: torch.device):
         self.images = torch.from_numpy(np.array(split.images)).to(device)
         self.labels = torch.from_numpy(np.array(split.labels)).to(device)
+        self.classes = info.classes
+        self.mean_colour = [round(255 * mean) for mean in info.mean]
         self._mean = torch.tensor(info.mean, device=device).view(-1, 1, 1) * 255
         self._scale = 1 / (torch.tensor(info.std, device=device).view(-1, 1, 1) * 255)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from harness.data import Dataset, DatasetInfo, balanced_subset
@@ -20,9 +19,10 @@ from harness.run import Run
 from harness.store import Interrupted, Store
 from harness.tables import to_parquet
 from harness.training import checkpoint
-from harness.training.augment import crop_and_flip
+from harness.training.batch import training_batch
 from harness.training.loader import Resident
 from harness.training.schedule import learning_rate
+from harness.training.step import Backward, make_optimizer
 from models import ModelError, create_model
 
 Report = Callable[[dict[str, Any]], None]
@@ -37,7 +37,8 @@ def build_model(run: Run, info: DatasetInfo) -> nn.Module:
         HarnessError: no such model, or arguments that it does not take.
     """
     arguments = dict(run.model.overrides)
-    if run.recipe.stochastic_depth and run.source is None:  # a person's own factory need not know the argument
+    # A person's own factory need not know the argument, nor weights that are not trained here.
+    if run.recipe.stochastic_depth and run.source is None and not run.model.is_trained_already:
         arguments.setdefault("drop_path_rate", run.recipe.stochastic_depth)
     torch.manual_seed(subseed(run.seed, "init"))
     try:
@@ -53,7 +54,14 @@ def build_model(run: Run, info: DatasetInfo) -> nn.Module:
 
 
 def train(
-    run: Run, dataset: Dataset, *, store: Store, device: torch.device, report: Report, should_stop: Callable[[], bool]
+    run: Run,
+    dataset: Dataset,
+    *,
+    keep: Collection[int] = (),
+    store: Store,
+    device: torch.device,
+    report: Report,
+    should_stop: Callable[[], bool],
 ) -> None:
     """Train a run to its end, from the newest state in the store if there is one, and keep its checkpoint.
 
@@ -61,6 +69,7 @@ def train(
     training batches in training mode, as in the paper's NLL_train (A.2).
 
     Args:
+        keep: epochs behind the warm-up (0: its end) whose weights are kept too.
         report: takes `epoch`, `epochs`, `loss`, `accuracy` (share), `images_per_second`, `seconds_left`.
         should_stop: asked after every step.
 
@@ -76,7 +85,8 @@ def train(
     # Convolutions are faster with channels last, on CPU and GPU; crop_and_flip leaves the images that way.
     model = build_model(run, dataset.info).to(device)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=recipe.weight_decay, fused=True)
+    optimizer = make_optimizer(recipe, model.parameters())
+    backward = Backward(model, recipe.precision, say=lambda line: report({"say": line}))
     augmenter = torch.Generator(device).manual_seed(subseed(run.seed, "augment"))
     torch.manual_seed(subseed(run.seed, "depth"))  # stochastic depth draws from the global stream
     position = checkpoint.load_state(store, run, model, optimizer, augmenter) or checkpoint.Position(
@@ -97,18 +107,15 @@ def train(
             group["lr"] = rate
 
         chosen = order[batch * recipe.batch_size :][: recipe.batch_size]
-        images, labels = split.images[chosen], split.labels[chosen]
-        images = crop_and_flip(images, padding=recipe.crop_padding, flip=recipe.flip, generator=augmenter)
-        logits = model(split.standardise(images))
-        loss = cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+        inputs, targets = training_batch(split, chosen, recipe, augmenter)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        if recipe.clip_norm is not None:
+        loss, hits = backward(inputs, targets)
+        if recipe.clip_norm:
             clip_grad_norm_(model.parameters(), recipe.clip_norm)
         optimizer.step()
 
-        loss_sum += loss.detach()
-        correct += (logits.detach().argmax(1) == labels).sum()
+        loss_sum += loss
+        correct += hits
         now, done = time.monotonic(), batch + 1
         seconds = position["seconds"] + now - began
         if now - reported > REPORT_EVERY_SECONDS or done == steps_per_epoch:
@@ -146,6 +153,10 @@ def train(
                 curve=position["curve"],
                 seconds=seconds,
             )
+            if done == steps_per_epoch and (behind := epoch + 1 - recipe.warmup_epochs) in keep:
+                store.write(
+                    run.epoch_key(behind), {"weights.safetensors": checkpoint.weights(model)}, {"run": str(run)}
+                )
             checkpoint.save_state(store, run, model, optimizer, augmenter, state)
         if stop:
             raise Interrupted(str(run))

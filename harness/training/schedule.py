@@ -1,10 +1,15 @@
-"""The learning rate of every step: linear warm-up per step, then cosine per epoch (paper A.1, official schedulers)."""
+"""The learning rate of every step: linear warm-up per step, then per epoch a cosine, or steps down at milestones.
+
+As in the paper (A.1) and the official schedulers.
+"""
 
 from __future__ import annotations
 
 import math
 
 from harness.training.recipe import Recipe
+
+DECAY = 0.2  # at each milestone
 
 
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
@@ -17,4 +22,6 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     if step < warmup_steps:
         return recipe.learning_rate * step / warmup_steps
     epoch = (step - warmup_steps) // steps_per_epoch
+    if recipe.milestones:
+        return recipe.learning_rate * DECAY ** sum(epoch >= milestone for milestone in recipe.milestones)
     return recipe.learning_rate * (1 + math.cos(math.pi * epoch / recipe.epochs)) / 2
