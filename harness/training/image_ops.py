@@ -11,11 +11,11 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag, pad
+from torch.nn.functional import grid_sample
 
 # Interpolation in float32 is off by less than this, in grey levels; PIL, in float64, cuts the fraction off. Without it
 # a flat region of 200 could come out as 199.
-ROUNDING = 2.0**-12
+ROUNDING = 2.0**-13
 
 
 def _per_image(values: Tensor) -> Tensor:
@@ -34,20 +34,23 @@ def posterize(images: Tensor, bits: Tensor) -> Tensor:
 
 def solarize(images: Tensor, threshold: Tensor) -> Tensor:
     """255 - x where x is at or above the threshold, 0..256."""
-    return torch.where(images < _per_image(threshold), images, 255 - images)
+    # Bytes with bytes: uint8 arithmetic is several times faster than a promotion to int64. 255 - x is x ^ 255.
+    above = (images >= _per_image(threshold.clamp(max=255).to(torch.uint8))) & _per_image(threshold < 256)
+    return images ^ (above.to(torch.uint8) * 255)
 
 
 def solarize_add(images: Tensor, addition: Tensor) -> Tensor:
-    """x + addition, at most 255, where x is below 128; addition in 0..128, so that nothing overflows."""
-    return torch.where(images < 128, images + _per_image(addition).to(torch.uint8), images)
+    """Add to what is below 128; the addition is 0..128, so that nothing overflows."""
+    return images + (images < 128).to(torch.uint8) * _per_image(addition).to(torch.uint8)
 
 
 def auto_contrast(images: Tensor) -> Tensor:
     """Stretch every channel linearly to 0..255; a channel of one value stays."""
-    low, high = images.amin((2, 3), keepdim=True).double(), images.amax((2, 3), keepdim=True).double()
-    scale = torch.full_like(low, 255) / (high - low).clamp(min=1)  # 255 / x would be 255 times the rounded 1 / x
-    stretched = (images * scale - low * scale).clamp_(0, 255).to(torch.uint8)
-    return torch.where(high > low, stretched, images)
+    low, high = (extreme((2, 3), keepdim=True).double() for extreme in (images.amin, images.amax))
+    stretch = high > low
+    # 255 / x is 255 times the rounded 1 / x in torch, which is not PIL's 255 / x.
+    scale = torch.where(stretch, torch.full_like(low, 255) / (high - low), 1)
+    return (images * scale).sub_(torch.where(stretch, low * scale, 0)).clamp_(0, 255).to(torch.uint8)
 
 
 def equalize(images: Tensor) -> Tensor:
@@ -104,49 +107,61 @@ def sharpness(images: Tensor, factor: Tensor) -> Tensor:
 def affine(images: Tensor, matrix: Tensor, *, fill: Sequence[int], bicubic: bool) -> Tensor:
     """The output pixel at (x, y) is the input at (a x + b y + c, d x + e y + f), interpolated; `fill` from outside.
 
-    A pixel's centre is at (column + 1/2, row + 1/2). Interpolation at the border repeats the outermost pixels. Bicubic
-    is Keys' kernel with a = -1, PIL's for transformations.
+    A pixel's centre is at (column + 1/2, row + 1/2). Interpolation at the border repeats the outermost pixels.
 
     Args:
         matrix: (a, b, c, d, e, f), float64 [batch, 6].
         fill: one value per channel.
     """
-    batch, channels, height, width = images.shape
-    device, taps = images.device, 4 if bicubic else 2
+    height, width = images.shape[2:]
+    device = images.device
     a, b, c, d, e, f = matrix[:, :, None, None].unbind(1)
     x = torch.arange(width, device=device) + 0.5
     y = (torch.arange(height, device=device) + 0.5)[:, None]
+    # In float64 as in PIL: whether a pixel is inside is decided by the last bit where the border falls on its centre.
     x, y = a * x + b * y + c, d * x + e * y + f
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    x, y = x - 0.5, y - 0.5
-    column, row = x.floor(), y.floor()
-    weigh = _keys if bicubic else _linear
-    across, down = weigh((x - column).float()), weigh((y - row).float())
-
-    # A table of all `taps` neighbouring pixels in a row, so that a pixel of the output is a weighted sum of `taps` of
-    # its lines, one under the other: embedding_bag does just that, without a temporary per tap.
-    padded = pad(images.float(), (taps // 2,) * 4, mode="replicate").permute(0, 2, 3, 1)
-    table = padded.unfold(2, taps, 1).permute(0, 1, 2, 4, 3).reshape(-1, taps * channels)
-    column, row = column.clamp_(-1, width - 1).int() + 1, row.clamp_(-1, height - 1).int() + 1
-    image = torch.arange(batch, device=device, dtype=torch.int32)[:, None, None] * (height + taps)
-    first = (image + row) * (width + 1) + column
-    lines = first[..., None] + torch.arange(taps, device=device, dtype=torch.int32) * (width + 1)
-    mixed = embedding_bag(lines.view(-1, taps), table, per_sample_weights=down.view(-1, taps), mode="sum")
-    value = torch.einsum("ntc,nt->nc", mixed.view(-1, taps, channels), across.view(-1, taps))
-    value = (value + ROUNDING).clamp_(0, 255).to(torch.uint8).view(batch, height, width, channels)
-    return torch.where(inside[..., None], value, _constant(tuple(fill), device)).permute(0, 3, 1, 2)
+    interpolate = _bicubic if bicubic else _bilinear
+    value = interpolate(images.float().contiguous(), (x - 0.5).float(), (y - 0.5).float())
+    value = value.add_(ROUNDING).clamp_(0, 255).to(torch.uint8)
+    return torch.where(inside[:, None], value, _constant(tuple(fill), device)[:, None, None])
 
 
-def _linear(t: Tensor) -> Tensor:
-    """Weights of the pixels at 0 and 1 for a point between them, [..., 2]."""
-    return torch.stack([1 - t, t], -1)
+def _bilinear(images: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Values at column x and row y, counted from the centre of the first pixel, float32 [batch, height, width]."""
+    height, width = images.shape[2:]
+    x, y = (x + 0.5).mul_(2 / width).sub_(1), (y + 0.5).mul_(2 / height).sub_(1)
+    grid = torch.view_as_real(torch.complex(x, y))  # stack([x, y], -1), six times faster on a CPU
+    return grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def _keys(t: Tensor) -> Tensor:
-    """Weights of the pixels at -1, 0, 1 and 2 for a point t between 0 and 1, [..., 4]; Keys (1981) with a = -1."""
-    s = 1 - t
-    q = 1 + s * t
-    return torch.stack([-t * s * s, s * q, t * q, -t * t * s], -1)
+def _bicubic(images: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """As `_bilinear`, with the kernel of Keys (1981) for a = -1, which is PIL's for transformations.
+
+    At t = 1 - s between the middle two of four pixels p, Keys' value is (1 + st) (s p1 + t p2) - st (s p0 + t p3): two
+    linear interpolations, and so four bilinear ones in the plane instead of sixteen pixels. For the outer pair, every
+    third pixel is put beside the next.
+    """
+    order_x, far_x, beyond_x = _every_third(x, images.shape[3])
+    order_y, far_y, beyond_y = _every_third(y, images.shape[2])
+
+    def across(images: Tensor, y: Tensor) -> Tensor:
+        return torch.lerp(_bilinear(images.index_select(3, order_x), far_x, y), _bilinear(images, x, y), beyond_x)
+
+    return torch.lerp(across(images.index_select(2, order_y), far_y), across(images, y), beyond_y)
+
+
+def _every_third(x: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """An order of the pixels that puts those three apart side by side, where x lies in it, and 1 + st for each x."""
+    length = -(-(size + 4) // 3)  # two pixels more on each side
+    place = torch.arange(3 * length, device=x.device)
+    order = (place % length * 3 + place // length - 2).clamp_(0, size - 1)
+    left = x.floor()
+    t = x - left
+    first = left.clamp_(-1, size - 1).add_(1)  # of the four pixels, with the two more counted
+    third = (first * (1 / 3) + 1 / 6).floor_()  # its whole part, safe from rounding
+    far = torch.add(first, third, alpha=-3).mul_(length).add_(third).add_(t)
+    return order, far, t.sub(t * t).add_(1)[:, None]
 
 
 @cache

@@ -31,7 +31,8 @@ def mix(
     Returns:
         Images like the given ones, and soft targets [batch, classes], float32, which sum to 1.
     """
-    share, weight = draw_weight(*images.shape[2:], mixup_alpha, cutmix_alpha, generator)
+    height, width = images.shape[2:]
+    share, weight = draw_weight(height, width, mixup_alpha, cutmix_alpha, generator)
     mixed = torch.lerp(images.flip(0), images, weight.to(images.dtype))
     return mixed, soft_targets(labels, share, classes=classes, smoothing=smoothing)
 

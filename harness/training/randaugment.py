@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from enum import IntEnum
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -17,23 +18,26 @@ from harness.training import image_ops
 
 
 class Operation(IntEnum):
-    """What an image may draw, each with the same probability."""
+    """What an image may draw, each with the same probability; those that move pixels come last."""
 
     AUTO_CONTRAST = 0
     EQUALIZE = 1
     INVERT = 2
-    ROTATE = 3
-    POSTERIZE = 4
-    SOLARIZE = 5
-    SOLARIZE_ADD = 6
-    COLOR = 7
-    CONTRAST = 8
-    BRIGHTNESS = 9
-    SHARPNESS = 10
+    POSTERIZE = 3
+    SOLARIZE = 4
+    SOLARIZE_ADD = 5
+    COLOR = 6
+    CONTRAST = 7
+    BRIGHTNESS = 8
+    SHARPNESS = 9
+    ROTATE = 10
     SHEAR_X = 11
     SHEAR_Y = 12
     TRANSLATE_X = 13
     TRANSLATE_Y = 14
+
+
+Step = tuple[Callable[..., Tensor], tuple[Tensor, ...]]  # an operation on images, and its arguments, each [batch, ...]
 
 
 class Draws(NamedTuple):
@@ -79,7 +83,7 @@ def rand_augment(
         raise ValueError(
             f"uint8 images of 1 or 3 channels, and a fill for each; not {images.dtype}, {channels}, {fill}"
         )
-    images = images.clone(memory_format=torch.channels_last)
+    images = images.contiguous(memory_format=torch.channels_last)
     for _ in range(count):
         draws = draw(batch, magnitude, magnitude_std, probability, generator)
         images = apply(images, draws, fill=fill, increasing=increasing)
@@ -88,50 +92,65 @@ def rand_augment(
 
 def draw(batch: int, magnitude: float, magnitude_std: float, probability: float, generator: torch.Generator) -> Draws:
     """One operation for each of `batch` images, on the generator's device."""
-    where = {"device": generator.device, "generator": generator}
-    level = torch.randn(batch, dtype=torch.float64, **where) * magnitude_std + magnitude
+    device = generator.device
+
+    def integers(high: int) -> Tensor:
+        return torch.randint(high, (batch,), device=device, generator=generator)
+
+    noise = torch.randn(batch, dtype=torch.float64, device=device, generator=generator)
     return Draws(
-        operation=torch.randint(len(Operation), (batch,), **where),
-        applied=torch.rand(batch, **where) < probability,
-        level=level.clamp_(0, 10),
-        sign=torch.randint(2, (batch,), **where).double() * 2 - 1,
-        bicubic=torch.randint(2, (batch,), **where).bool(),
+        operation=integers(len(Operation)),
+        applied=torch.rand(batch, device=device, generator=generator) < probability,
+        level=(magnitude + magnitude_std * noise).clamp_(0, 10),
+        sign=integers(2).double() * 2 - 1,
+        bicubic=integers(2).bool(),
     )
 
 
 def apply(images: Tensor, draws: Draws, *, fill: Sequence[int], increasing: bool) -> Tensor:
-    """The images after the operations drawn for them; on the CPU, the images are changed in place."""
+    """The images after the operations drawn for them."""
     part = draws.level / 10
-    bits, threshold = (part * 4).long(), (part * 256).long()
+    bits, threshold, addition = (part * 4).long(), (part * 256).long(), (part * 110).long()
     factor = 0.1 + 1.8 * part
     if increasing:
         bits, threshold, factor = 4 - bits, 256 - threshold, (1 + 0.9 * draws.sign * part).clamp_(min=0.1)
-    addition = (part * 110).long()
     matrix = matrices(draws, height=images.shape[2], width=images.shape[3])
+    steps: list[Step] = [
+        (image_ops.auto_contrast, ()),
+        (image_ops.equalize, ()),
+        (image_ops.invert, ()),
+        (image_ops.posterize, (bits,)),
+        (image_ops.solarize, (threshold,)),
+        (image_ops.solarize_add, (addition,)),
+        (image_ops.color, (factor,)),
+        (image_ops.contrast, (factor,)),
+        (image_ops.brightness, (factor,)),
+        (image_ops.sharpness, (factor,)),
+        (partial(image_ops.affine, fill=fill, bicubic=False), (matrix,)),
+        (partial(image_ops.affine, fill=fill, bicubic=True), (matrix,)),
+    ]
+    number = draws.operation.clamp(max=Operation.ROTATE) + (draws.bicubic & (draws.operation >= Operation.ROTATE))
+    number = torch.where(draws.applied, number, len(steps))
+    # To learn how many images take a step, the host would have to wait for a GPU; changing them all is quicker there.
+    return (in_groups if images.device.type == "cpu" else everywhere)(images, number, steps)
 
-    def step(chosen: Tensor, operation: Callable[..., Tensor], *arguments: Tensor) -> None:
-        nonlocal images
-        images = _apply_where(chosen & draws.applied, images, operation, *arguments)
 
-    drawn = {operation: draws.operation == operation for operation in Operation}
-    step(drawn[Operation.AUTO_CONTRAST], image_ops.auto_contrast)
-    step(drawn[Operation.EQUALIZE], image_ops.equalize)
-    step(drawn[Operation.INVERT], image_ops.invert)
-    step(drawn[Operation.POSTERIZE], image_ops.posterize, bits)
-    step(drawn[Operation.SOLARIZE], image_ops.solarize, threshold)
-    step(drawn[Operation.SOLARIZE_ADD], image_ops.solarize_add, addition)
-    step(drawn[Operation.COLOR], image_ops.color, factor)
-    step(drawn[Operation.CONTRAST], image_ops.contrast, factor)
-    step(drawn[Operation.BRIGHTNESS], image_ops.brightness, factor)
-    step(drawn[Operation.SHARPNESS], image_ops.sharpness, factor)
-    moved = (draws.operation >= Operation.SHEAR_X) | drawn[Operation.ROTATE]
-    for bicubic in (False, True):
-        step(
-            moved & (draws.bicubic == bicubic),
-            lambda images, matrix, bicubic=bicubic: image_ops.affine(images, matrix, fill=fill, bicubic=bicubic),
-            matrix,
-        )
+def everywhere(images: Tensor, number: Tensor, steps: Sequence[Step]) -> Tensor:
+    """Take every step with all images, and keep it for those with its number [batch]; no shape depends on a value."""
+    for step, (operation, arguments) in enumerate(steps):
+        images = torch.where((number == step).view(-1, 1, 1, 1), operation(images, *arguments), images)
     return images
+
+
+def in_groups(images: Tensor, number: Tensor, steps: Sequence[Step]) -> Tensor:
+    """As `everywhere`, taking each step only with the images that keep it, which are sorted to lie side by side."""
+    order = number.argsort()
+    sizes = number.bincount(minlength=len(steps) + 1).tolist()
+    grouped = images.permute(0, 2, 3, 1).index_select(0, order).permute(0, 3, 1, 2)  # whole rows of memory
+    for group, indices, (operation, arguments) in zip(grouped.split(sizes), order.split(sizes), steps, strict=False):
+        if len(group):
+            group.copy_(operation(group, *(argument[indices] for argument in arguments)))
+    return grouped.permute(0, 2, 3, 1).index_select(0, order.argsort()).permute(0, 3, 1, 2)
 
 
 def matrices(draws: Draws, *, height: int, width: int) -> Tensor:
@@ -159,14 +178,3 @@ def matrices(draws: Draws, *, height: int, width: int) -> Tensor:
         ],
         dim=1,
     )
-
-
-def _apply_where(chosen: Tensor, images: Tensor, operation: Callable[..., Tensor], *arguments: Tensor) -> Tensor:
-    """The images with `operation` applied where chosen [batch]."""
-    if images.device.type != "cpu":
-        # To know how many are chosen, the host would have to wait for the device; it is quicker to change them all.
-        return torch.where(chosen.view(-1, 1, 1, 1), operation(images, *arguments), images)
-    index = chosen.nonzero().squeeze(1)
-    if len(index):
-        images[index] = operation(images[index], *(argument[index] for argument in arguments))
-    return images
