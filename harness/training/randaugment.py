@@ -129,7 +129,8 @@ def apply(images: Tensor, draws: Draws, *, fill: Sequence[int], increasing: bool
         (partial(image_ops.affine, fill=fill, bicubic=False), (matrix,)),
         (partial(image_ops.affine, fill=fill, bicubic=True), (matrix,)),
     ]
-    number = draws.operation.clamp(max=Operation.ROTATE) + (draws.bicubic & (draws.operation >= Operation.ROTATE))
+    geometric = draws.operation >= Operation.ROTATE.value  # torch.compile takes no enumeration for a number
+    number = draws.operation.clamp(max=Operation.ROTATE.value) + (draws.bicubic & geometric)
     number = torch.where(draws.applied, number, len(steps))
     # To learn how many images take a step, the host would have to wait for a GPU; changing them all is quicker there.
     return (in_groups if images.device.type == "cpu" else everywhere)(images, number, steps)
@@ -162,7 +163,7 @@ def matrices(draws: Draws, *, height: int, width: int) -> Tensor:
     amount = draws.sign * draws.level / 10
 
     def only(operation: Operation, most: float) -> Tensor:
-        return torch.where(draws.operation == operation, amount * most, 0.0)
+        return torch.where(draws.operation == operation.value, amount * most, 0.0)
 
     angle = -only(Operation.ROTATE, math.radians(30))
     cos, sin = angle.cos(), angle.sin()
