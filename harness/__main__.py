@@ -1,5 +1,5 @@
 """`python -m harness`: what needs no test session. `report` rebuilds a report from its evidence, anywhere, without
-torch; `models` lists networks.
+torch; `models` lists networks; `train` trains one run, under torchrun on several GPUs.
 """
 
 from __future__ import annotations
@@ -24,9 +24,23 @@ def main() -> None:
     models.add_argument("pattern", nargs="?", default="*", help="a shell pattern, e.g. 'alter_*', or timm/<name>")
     models.add_argument("--image-size", type=int, default=32, metavar="PX", help="side of the images (default: 32)")
     models.add_argument("--classes", type=int, default=100, metavar="N", help="outputs (default: 100)")
+    train = commands.add_parser(
+        "train", help="train one run; with torchrun --nproc-per-node N -m harness train, on N GPUs"
+    )
+    train.add_argument("--profile", required=True, help="a name or a TOML file")
+    train.add_argument("--role", required=True, help="whose network, e.g. resnet")
+    train.add_argument("--dataset", help="default: the profile's first")
+    train.add_argument("--seed", type=int, help="default: the profile's first")
+    train.add_argument("--store", type=Path, default=Path("results/store"), help="default: results/store")
+    train.add_argument("--data-root", type=Path, help="data sets in DIR/<name>/ instead of the hub")
+    train.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     arguments = parser.parse_args()
     try:
-        if arguments.command == "report":
+        if arguments.command == "train":
+            from harness.train import train_one
+
+            train_one(arguments)
+        elif arguments.command == "report":
             _report(arguments.results)
         else:
             _models(arguments.pattern, arguments.image_size, arguments.classes)

@@ -18,7 +18,7 @@ def crop_and_flip(images: Tensor, *, padding: int, flip: bool, generator: torch.
     Returns:
         Same shape, dtype and device, channels last in memory.
     """
-    batch, _, height, width = images.shape
+    batch, channels, height, width = images.shape
     device = images.device
 
     def draw(high: int) -> Tensor:
@@ -29,7 +29,9 @@ def crop_and_flip(images: Tensor, *, padding: int, flip: bool, generator: torch.
     if flip:
         columns = torch.where(draw(2).bool(), columns.flip(1), columns)
     columns = columns + draw(2 * padding + 1)
-    padded = pad(images, (padding,) * 4)
-    which = torch.arange(batch, device=device)[:, None, None]
-    # Advanced indices around a slice put the sliced axis last.
-    return padded[which, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    # A pixel's channels lie together, so that one index fetches them all.
+    padded = pad(images, (padding,) * 4).permute(0, 2, 3, 1).contiguous()
+    first_row = torch.arange(batch, device=device)[:, None] * (height + 2 * padding)
+    pixels = (first_row + rows)[:, :, None] * (width + 2 * padding) + columns[:, None, :]
+    chosen = padded.view(-1, channels).index_select(0, pixels.view(-1))
+    return chosen.view(batch, height, width, channels).permute(0, 3, 1, 2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -20,13 +19,15 @@ from harness.store import Interrupted, Store
 from harness.tables import to_parquet
 from harness.training import checkpoint
 from harness.training.batch import training_batch
+from harness.training.group import Group
 from harness.training.loader import Resident
 from harness.training.schedule import learning_rate
 from harness.training.step import Backward, make_optimizer
+from harness.training.tally import Clock, Tally
 from models import ModelError, create_model
 
 Report = Callable[[dict[str, Any]], None]
-REPORT_EVERY_SECONDS = 0.5
+ALONE = Group()
 CURVE = ["epoch", "learning_rate", "loss", "accuracy", "seconds"]
 
 
@@ -62,6 +63,7 @@ def train(
     device: torch.device,
     report: Report,
     should_stop: Callable[[], bool],
+    group: Group = ALONE,
 ) -> None:
     """Train a run to its end, from the newest state in the store if there is one, and keep its checkpoint.
 
@@ -72,6 +74,8 @@ def train(
         keep: epochs behind the warm-up (0: its end) whose weights are kept too.
         report: takes `epoch`, `epochs`, `loss`, `accuracy` (share), `images_per_second`, `seconds_left`.
         should_stop: asked after every step.
+        group: of processes that train the run together, all of them here; each augments the whole batch, with the same
+            draws, and takes its slice, so that the batches are those of a single process.
 
     Raises:
         Interrupted: asked to stop; the state is kept.
@@ -80,102 +84,80 @@ def train(
     recipe = run.recipe
     split = Resident(balanced_subset(dataset.train, run.train_images), dataset.info, device)
     steps_per_epoch = len(split) // recipe.batch_size
+    total_steps = recipe.total_epochs * steps_per_epoch
     if steps_per_epoch == 0:
         raise HarnessError(f"{run}: {len(split)} training images do not fill one batch of {recipe.batch_size}")
     # Convolutions are faster with channels last, on CPU and GPU; crop_and_flip leaves the images that way.
     model = build_model(run, dataset.info).to(device)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     optimizer = make_optimizer(recipe, model.parameters())
-    backward = Backward(model, recipe.precision, say=lambda line: report({"say": line}))
     augmenter = torch.Generator(device).manual_seed(subseed(run.seed, "augment"))
     torch.manual_seed(subseed(run.seed, "depth"))  # stochastic depth draws from the global stream
     position = checkpoint.load_state(store, run, model, optimizer, augmenter) or checkpoint.Position(
         step=0, loss_sum=0.0, correct=0, curve=[], seconds=0.0
     )
+    backward = Backward(group.wrap(model, recipe), recipe.precision, say=lambda line: report({"say": line}))
+    tally = Tally(position["loss_sum"], position["correct"], recipe.batch_size, device)
+    clock = Clock(position["seconds"], position["step"])
 
     model.train()
-    loss_sum = torch.tensor(position["loss_sum"], dtype=torch.float64, device=device)
-    correct = torch.tensor(position["correct"], device=device)
-    began, begun_at, reported = time.monotonic(), position["step"], 0.0
-    total_steps = recipe.total_epochs * steps_per_epoch
-    for step in range(begun_at, total_steps):
+    for step in range(position["step"], total_steps):
         epoch, batch = divmod(step, steps_per_epoch)
-        if batch == 0 or step == begun_at:
+        if batch == 0 or step == position["step"]:
             order = _order(run, epoch, len(split)).to(device)
         rate = learning_rate(recipe, step, steps_per_epoch)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        for settings in optimizer.param_groups:
+            settings["lr"] = rate
 
         chosen = order[batch * recipe.batch_size :][: recipe.batch_size]
         inputs, targets = training_batch(split, chosen, recipe, augmenter)
         optimizer.zero_grad(set_to_none=True)
-        loss, hits = backward(inputs, targets)
+        if group.size > 1:  # each process drops depths of its own, and has no state to keep
+            torch.manual_seed(subseed(run.seed, "depth", group.rank, step))
+        loss, hits = backward(group.slice(inputs), group.slice(targets))
         if recipe.clip_norm:
             clip_grad_norm_(model.parameters(), recipe.clip_norm)
         optimizer.step()
 
-        loss_sum += loss
-        correct += hits
-        now, done = time.monotonic(), batch + 1
-        seconds = position["seconds"] + now - began
-        if now - reported > REPORT_EVERY_SECONDS or done == steps_per_epoch:
-            reported = now
-            speed = (step + 1 - begun_at) / (now - began)  # steps a second
-            report(
-                {
-                    "epoch": epoch + 1,
-                    "epochs": recipe.total_epochs,
-                    "loss": loss_sum.item() / done,
-                    "accuracy": correct.item() / (done * recipe.batch_size),
-                    "images_per_second": speed * recipe.batch_size,
-                    "seconds_left": (total_steps - step - 1) / speed,
-                }
-            )
         stop = step + 1 < total_steps and should_stop()
-        if done == steps_per_epoch or stop:
-            _check_finite(run, epoch, rate, loss_sum)
-            if done == steps_per_epoch:
-                position["curve"].append(
-                    {
-                        "epoch": epoch + 1,
-                        "learning_rate": rate,
-                        "loss": loss_sum.item() / done,
-                        "accuracy": correct.item() / (done * recipe.batch_size),
-                        "seconds": seconds,
-                    }
+        loss, hits, stop = group.agree(loss, hits, stop)
+        tally.add(loss, hits)
+        epoch_ends = batch + 1 == steps_per_epoch
+        if epoch_ends or clock.is_due():
+            progress = clock.progress(step + 1, total_steps, recipe.batch_size)
+            report({"epoch": epoch + 1, "epochs": recipe.total_epochs, **tally.figures(batch + 1), **progress})
+        if epoch_ends or stop:
+            figures = tally.figures(batch + 1)
+            if not math.isfinite(figures["loss"]):
+                raise Diverged(
+                    f"{run}: the loss is {figures['loss']} in epoch {epoch + 1} at learning rate {rate:.3g}; "
+                    "the last good epoch is kept; lower recipe.learning_rate or set recipe.clip_norm"
                 )
-                loss_sum.zero_()
-                correct.zero_()
-            state = checkpoint.Position(
-                step=step + 1,
-                loss_sum=loss_sum.item(),
-                correct=int(correct.item()),
-                curve=position["curve"],
-                seconds=seconds,
-            )
-            if done == steps_per_epoch and (behind := epoch + 1 - recipe.warmup_epochs) in keep:
-                store.write(
-                    run.epoch_key(behind), {"weights.safetensors": checkpoint.weights(model)}, {"run": str(run)}
+            if epoch_ends:
+                row = {"epoch": epoch + 1, "learning_rate": rate, **figures, "seconds": clock.seconds()}
+                position["curve"].append(row)
+                tally.clear()
+            if group.leads:
+                behind = epoch + 1 - recipe.warmup_epochs
+                if epoch_ends and behind in keep:
+                    kept = {"weights.safetensors": checkpoint.weights(model)}
+                    store.write(run.epoch_key(behind), kept, {"run": str(run)})
+                reached = checkpoint.Position(
+                    step=step + 1, curve=position["curve"], seconds=clock.seconds(), **tally.sums()
                 )
-            checkpoint.save_state(store, run, model, optimizer, augmenter, state)
+                checkpoint.save_state(store, run, model, optimizer, augmenter, reached)
+            group.wait()
         if stop:
             raise Interrupted(str(run))
 
-    seconds = position["seconds"] + time.monotonic() - began
-    _finish(store, run, model, position["curve"], seconds, device, images=total_steps * recipe.batch_size)
+    if group.leads:
+        _finish(store, run, model, position["curve"], clock.seconds(), device, total_steps * recipe.batch_size, group)
+    group.wait()
 
 
 def _order(run: Run, epoch: int, count: int) -> Tensor:
     """The order of the images in this epoch; a function of seed and epoch, so that nothing has to be remembered."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(subseed(run.seed, "order", epoch)))
-
-
-def _check_finite(run: Run, epoch: int, rate: float, loss_sum: Tensor) -> None:
-    if not math.isfinite(loss_sum.item()):
-        raise Diverged(
-            f"{run}: the loss is {loss_sum.item()} in epoch {epoch + 1} at learning rate {rate:.3g}; "
-            "the last good epoch is kept; lower recipe.learning_rate or set recipe.clip_norm"
-        )
 
 
 def _finish(
@@ -186,6 +168,7 @@ def _finish(
     seconds: float,
     device: torch.device,
     images: int,
+    group: Group,
 ) -> None:
     import pandas as pd
 
@@ -197,7 +180,7 @@ def _finish(
         "run": run.model_dump(mode="json"),
         "seconds": seconds,
         "images_per_second": images / seconds if images else None,
-        "device": hardware(device),
+        "device": hardware(device) + (f", {group.size} processes" if group.size > 1 else ""),
         "versions": versions(),
     }
     store.write(run.checkpoint_key, files, meta)

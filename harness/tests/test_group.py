@@ -1,0 +1,114 @@
+"""One run by several processes: the same weights within rounding, one checkpoint, an orderly stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+ROOT = Path(__file__).parents[2]
+PROFILE = """
+about = "one run"
+datasets = ["digits"]
+seeds = [0]
+images = { train = 192, test = 60 }
+[roles]
+vit = { name = "vit_micro", depth = 2 }
+resnet = "resnet_micro"
+[recipe]
+epochs = 2
+warmup_epochs = 1
+batch_size = 32
+learning_rate = 1e-3
+crop_padding = 1
+stochastic_depth = 0.0
+"""
+
+
+def start(place, *options, processes=1, profile=PROFILE):
+    """`python -m harness train`, under torchrun for several processes."""
+    (place / "one.toml").write_text(profile)
+    torchrun = (
+        ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"] if processes > 1 else []
+    )
+    command = [
+        sys.executable,
+        "-m",
+        *torchrun,
+        "harness",
+        "train",
+        "--profile",
+        str(place / "one.toml"),
+        "--device",
+        "cpu",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*command, *options],
+        cwd=place,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process, status=0):
+    output, _ = process.communicate(timeout=180)
+    assert process.returncode == status, output
+    return output
+
+
+def final_weights(place):
+    (path,) = place.glob("results/store/runs/*/final/weights.safetensors")
+    return path.parent.parent.name, load_file(path)
+
+
+def test_two_processes_train_the_same_weights_as_one(tmp_path):
+    places = {}
+    for processes in (1, 2):
+        places[processes] = tmp_path / str(processes)
+        places[processes].mkdir()
+        finish(start(places[processes], "--role", "vit", processes=processes))
+    (one_id, one), (two_id, two) = (final_weights(place) for place in places.values())
+    assert one_id == two_id
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-5)
+    moved = [float((one[name] - two[name]).abs().max()) for name in one]
+    assert max(moved) > 0, "two processes sum in another order: equal bits would mean that one did all the work"
+    assert "trained already" in finish(start(places[2], "--role", "vit", processes=2))
+
+
+def test_two_processes_stop_together_and_continue(tmp_path):
+    long = PROFILE.replace("epochs = 2", "epochs = 20000")
+    process = start(tmp_path, "--role", "vit", processes=2, profile=long)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("results/store/runs/*/step-*")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "stopped; the same command continues" in output
+    (state,) = tmp_path.glob("results/store/runs/*/step-*")
+    assert int(state.name.removeprefix("step-")) > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "processes", "message"),
+    [
+        (("--role", "resnet"), 2, "BatchNorm's statistics are shared among GPUs only"),
+        (("--role", "vitt"), 1, "no role 'vitt' in profile one; did you mean 'vit'?"),
+        (("--role", "vit", "--dataset", "cifar10"), 1, "no data set 'cifar10' in profile one"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(tmp_path, options, processes, message):
+    output = finish(start(tmp_path, *options, processes=processes), status=1)
+    assert f"error: {message}" in output

@@ -1,0 +1,76 @@
+"""`python -m harness train`: one run of a profile, by one process or by all those that torchrun started."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from argparse import Namespace
+from contextlib import ExitStack
+
+import torch
+
+from harness.case import Case
+from harness.data import load_dataset
+from harness.engine.settings import choose_device
+from harness.errors import HarnessError, nearest
+from harness.job import Job
+from harness.profile import Profile, load_profile
+from harness.progress import progress
+from harness.store import Interrupted, Store
+from harness.training.group import joined
+from harness.training.loop import train
+
+
+def train_one(arguments: Namespace) -> None:
+    """Train a run to its end, or until SIGTERM or Ctrl-C; the same command continues.
+
+    The checkpoint is the one that `pytest claims/` with the same profile and store looks for: on one process with the
+    same bits, on several within rounding.
+    """
+    profile = load_profile(arguments.profile)
+    name = arguments.dataset or profile.datasets[0]
+    case = _case(profile, arguments.role, name)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with joined(choose_device(arguments.device)) as (group, device), ExitStack() as stack:
+        if device.type == "cpu":
+            torch.set_num_threads(1)
+        store = Store(arguments.store)
+        dataset = load_dataset(name, store, root=arguments.data_root)
+        seed = profile.seeds[0] if arguments.seed is None else arguments.seed
+        run = case.run(arguments.role, seed, dataset.fingerprint)
+        job = Job(run, (), training=True, keep=tuple(profile.keep))
+        if group.leads:
+            stack.enter_context(store.lock(run.folder, should_stop=stop.is_set))
+        group.wait()
+        if not job.missing_weights(store):
+            if group.leads:
+                print(f"{run}: trained already, {store.root / run.checkpoint_key}")
+            return
+        watcher = progress(1) if group.leads else None
+        if watcher:
+            stack.enter_context(watcher)
+        try:
+            train(
+                run,
+                dataset,
+                keep=job.keep,
+                store=store,
+                device=device,
+                report=lambda event: watcher.update(job, {"doing": "training", **event}) if watcher else None,
+                should_stop=stop.is_set,
+                group=group,
+            )
+        except Interrupted:
+            raise HarnessError(f"stopped; the same command continues {run}") from None
+        if watcher:
+            watcher.finished(job, None)
+
+
+def _case(profile: Profile, role: str, dataset: str) -> Case:
+    if role not in profile.roles:
+        raise HarnessError(f"no role {role!r} in profile {profile.name}; {nearest(role, profile.roles)}")
+    if dataset not in profile.datasets:
+        raise HarnessError(f"no data set {dataset!r} in profile {profile.name}; {nearest(dataset, profile.datasets)}")
+    return Case("", None, dataset, {role: profile.roles[role][0]}, profile, ())
