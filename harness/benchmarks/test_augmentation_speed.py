@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
-from harness.data import dataset_info
-from harness.training.augment import crop_and_flip
-from harness.training.mix import mix
-from harness.training.randaugment import rand_augment
+from harness.data import Split, dataset_info
+from harness.training.batch import training_batch
+from harness.training.loader import Resident
+from harness.training.recipe import PAPER
 from models._timm import timm  # noqa: F401  imports torchvision the one way that works everywhere
 
 from PIL import Image  # isort: skip
@@ -71,10 +71,8 @@ def timed(benchmark, work, images):
 def test_ours(benchmark, photos, threads, device, batch_size):
     if device == "cuda" and threads > 1:
         pytest.skip("threads make no difference on a GPU")
-    images, labels = (tensor.to(device) for tensor in photos)
-    mean = torch.tensor(INFO.mean, device=device).view(-1, 1, 1) * 255
-    scale = 1 / (torch.tensor(INFO.std, device=device).view(-1, 1, 1) * 255)
-    fill = [round(255 * value) for value in INFO.mean]
+    images, labels = photos
+    split = Resident(Split(images.numpy(), labels.numpy()), INFO, torch.device(device))
     stream = torch.Generator(device).manual_seed(0)
     steps = COUNT // 2 // batch_size
 
@@ -82,17 +80,7 @@ def test_ours(benchmark, photos, threads, device, batch_size):
     def work():
         order = torch.randperm(COUNT, device=device)
         for chosen in order.split(batch_size)[:steps]:
-            batch = crop_and_flip(images[chosen], padding=4, flip=True, generator=stream)
-            batch = rand_augment(batch, magnitude=9, count=2, magnitude_std=1.0, generator=stream, fill=fill)
-            mix(
-                (batch.float() - mean) * scale,
-                labels[chosen],
-                classes=INFO.classes,
-                mixup_alpha=1.0,
-                cutmix_alpha=0.8,
-                smoothing=0.1,
-                generator=stream,
-            )
+            training_batch(split, chosen, PAPER, stream)
         if device == "cuda":
             torch.cuda.synchronize()
 

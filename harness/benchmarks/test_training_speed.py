@@ -1,0 +1,155 @@
+"""A whole training by this package beside a plain fp32 loop of the same network, in one run, with the paper's recipe.
+
+The plain loop is what one writes in an afternoon: PIL images through timm's transforms in a DataLoader with two
+workers, timm's Mixup, torch's AdamW. Nothing is asserted: read `images_per_second`, and `share_of_matmul`, the achieved
+FLOP/s over those of a large matrix product that is timed in the same run (in fp32, and in bf16 where training is).
+"""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.utils import clip_grad_norm_
+from torch.utils.data import DataLoader, RandomSampler
+
+from harness.benchmarks.test_augmentation_speed import Photos
+from harness.data import Dataset, Split, dataset_info
+from harness.run import ModelSpec, Run
+from harness.store import Store
+from harness.training.loop import build_model, train
+from harness.training.recipe import Recipe
+from models import describe
+from models._timm import timm  # noqa: F401  imports torchvision the one way that works everywhere
+
+from timm.data import Mixup, create_transform  # isort: skip
+from timm.loss import SoftTargetCrossEntropy  # isort: skip
+from torchvision import transforms  # isort: skip
+
+INFO = dataset_info("cifar100")
+CPU_MODELS = ["resnet_mini", "alter_resnet_mini", "vit_mini"]
+GPU_MODELS = ["resnet50", "alter_resnet50", "vit_tiny"]
+GPU_MARKS = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")]
+CASES = [
+    *(pytest.param("cpu", model, 96, id=f"{model}-96-cpu") for model in CPU_MODELS),
+    *(
+        pytest.param("cuda", model, size, id=f"{model}-{size}-cuda", marks=GPU_MARKS)
+        for model in GPU_MODELS
+        for size in (96, 1024)
+    ),
+]
+STEPS = {"cpu": 12, "cuda": 60}
+BACKWARD = 3  # forward and backward cost about three times the forward pass
+
+
+def data(batch_size, device):
+    """Smooth random photos that make so many batches."""
+    stream = torch.Generator().manual_seed(0)
+    count = STEPS[device] * batch_size
+    coarse = torch.randn(count, 3, 6, 6, generator=stream)
+    smooth = torch.nn.functional.interpolate(coarse, size=32, mode="bicubic") * 55 + 120
+    images = smooth.clamp(0, 255).to(torch.uint8).numpy()
+    split = Split(images, np.arange(count) % INFO.classes)
+    return Dataset(INFO, "smooth random photos", (), split, split, "benchmark")
+
+
+def run_of(model, batch_size, precision="fp32"):
+    recipe = Recipe(epochs=1, warmup_epochs=0, batch_size=batch_size, precision=precision)
+    spec = ModelSpec(name=model)
+    return Run(model=spec, dataset=INFO.name, fingerprint="benchmark", train_images=None, recipe=recipe, seed=0)
+
+
+@cache
+def matmul_flops(device, dtype):
+    """FLOP/s of a large matrix product: the ceiling that a network is held against."""
+    size = 1024 if device == "cpu" else 8192
+    one = torch.randn(size, size, device=device, dtype=dtype)
+    best = float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        one @ one
+        if device == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - began)
+    return 2 * size**3 / best
+
+
+def note(benchmark, model, images, seconds, device, dtype):
+    rate = images / seconds
+    flops = rate * 2 * BACKWARD * describe(model, num_classes=INFO.classes).macs
+    benchmark.extra_info["images_per_second"] = rate
+    benchmark.extra_info["gflops"] = flops / 1e9
+    benchmark.extra_info["share_of_matmul"] = flops / matmul_flops(device, dtype)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As the local engine does it on a CPU, where several runs share the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.benchmark(group="training, paper's recipe")
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=GPU_MARKS)])
+@pytest.mark.parametrize(("device", "model", "batch_size"), CASES)
+def test_ours(benchmark, tmp_path, device, model, batch_size, precision):
+    if precision == "bf16" and device == "cpu":
+        pytest.skip("bf16 is for GPUs")
+    dataset, run = data(batch_size, device), run_of(model, batch_size, precision)
+    metas = []
+
+    def work():
+        store = Store(tmp_path / str(len(metas)))
+        train(run, dataset, store=store, device=torch.device(device), report=lambda _: None, should_stop=lambda: False)
+        metas.append(store.meta(run.checkpoint_key))
+
+    benchmark.pedantic(work, rounds=3, warmup_rounds=1)
+    seconds = sorted(meta["seconds"] for meta in metas[-3:])[1]
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    note(benchmark, model, STEPS[device] * batch_size, seconds, device, dtype)
+
+
+@pytest.mark.benchmark(group="training, paper's recipe")
+@pytest.mark.parametrize(("device", "model", "batch_size"), CASES)
+def test_plain_loop(benchmark, device, model, batch_size):
+    run = run_of(model, batch_size)
+    network = build_model(run, INFO).to(device).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=run.recipe.learning_rate, weight_decay=0.05)
+    _, *rest = create_transform(
+        32,
+        is_training=True,
+        color_jitter=0.0,
+        auto_augment=run.recipe.rand_augment,
+        interpolation="random",
+        mean=INFO.mean,
+        std=INFO.std,
+        separate=True,
+    )
+    transform = transforms.Compose([transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(), *rest])
+    split = data(batch_size, device).train
+    photos = Photos(torch.from_numpy(split.images), torch.from_numpy(split.labels), transform)
+    # One epoch without an end: its start, with empty queues, is not what is timed.
+    sampler = RandomSampler(photos, replacement=True, num_samples=10**9)
+    batches = iter(DataLoader(photos, batch_size=batch_size, sampler=sampler, num_workers=2))
+    mixing = Mixup(mixup_alpha=1.0, cutmix_alpha=0.8, label_smoothing=0.1, num_classes=INFO.classes)
+    loss_of = SoftTargetCrossEntropy()
+
+    def work():
+        for _, (images, labels) in zip(range(STEPS[device]), batches, strict=False):
+            inputs, targets = mixing(images.to(device), labels.to(device))
+            optimizer.zero_grad()
+            loss_of(network(inputs), targets).backward()
+            clip_grad_norm_(network.parameters(), run.recipe.clip_norm)
+            optimizer.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    benchmark.pedantic(work, rounds=3, warmup_rounds=1)
+    if benchmark.stats:
+        images = STEPS[device] * batch_size
+        note(benchmark, model, images, benchmark.stats.stats.median, device, torch.float32)
