@@ -1,25 +1,34 @@
 """MSAs are low-pass filters, Convs are high-pass filters (claims F1 to F10, paper section 3).
 
-What is looked at is the relative log amplitude of feature maps: the log amplitude of the highest frequency on the
-diagonal minus that of frequency zero, after every unit of a network. A unit that lowers it damps high frequencies.
+F1 to F4 look at the relative log amplitude of feature maps: the log amplitude of the highest frequency on the diagonal
+minus that of frequency zero, after every unit of a network. A unit that lowers it damps high frequencies. F7 to F9 look
+at the variance of feature maps over their places: a unit that lowers it averages.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
-    from harness.judgement import Judgement
+    from harness.judgement import Judgement, Statistic
+
+
+def with_steps(units: pd.DataFrame, value: str) -> pd.DataFrame:
+    """The units in order, each with the step of `value` to get there; no step where the resolution changes."""
+    units = units.sort_values("unit")
+    return units.assign(step=units[value].diff().where(units.height == units.height.shift()))
 
 
 def highest_frequency(spectrum: pd.DataFrame) -> pd.DataFrame:
     """The units in order, each with the relative log amplitude of its last frequency bin, and the step to get there."""
-    last = spectrum[spectrum.label == 1.0].sort_values("unit")
-    return last.assign(step=last.delta_log_amplitude.diff())
+    return with_steps(spectrum[spectrum.label == 1.0], "delta_log_amplitude")
 
 
 def rise(spectrum: pd.DataFrame) -> float:
@@ -53,6 +62,32 @@ def test_F2_in_vit_msas_damp_high_frequencies_and_mlps_amplify_them(case: Judgem
     case.effect("share of units with the stated sign", "vit", stated_signs)
 
 
+def late_blocks_of_pit(units: pd.DataFrame) -> pd.Series:
+    """From the third block of stage 2 on."""
+    block = units.groupby(["stage", "kind"]).cumcount()
+    return (units.stage > 2) | ((units.stage == 2) & (block >= 2))
+
+
+def late_blocks_of_swin(units: pd.DataFrame) -> pd.Series:
+    """The second half of the stages: 3 and 4 of Swin-Ti's four."""
+    return units.stage > units.stage.max() / 2
+
+
+def mean_step(kind: str, late: Callable[[pd.DataFrame], pd.Series], sign: int) -> Statistic:
+    def statistic(spectrum: pd.DataFrame) -> float:
+        units = highest_frequency(spectrum)
+        return sign * units[late(units) & (units.kind == kind)].step.mean()
+
+    return statistic
+
+
+@pytest.mark.claim("F3", roles=["pit", "swin"], probes=["fourier"])
+def test_F3_late_msas_of_pit_and_swin_damp_high_frequencies_and_mlps_amplify_them(case: Judgement) -> None:
+    for name, role, late in (("PiT", "pit", late_blocks_of_pit), ("Swin", "swin", late_blocks_of_swin)):
+        case.effect(f"{name}: late MSA steps are negative on average", role, mean_step("msa", late, -1))
+        case.effect(f"{name}: late MLP steps are positive on average", role, mean_step("mlp", late, +1))
+
+
 def rise_over_stage_1(spectrum: pd.DataFrame) -> float:
     """Within one resolution: what comes after changes the resolution, and with it what the last bin means."""
     units = highest_frequency(spectrum)
@@ -64,3 +99,61 @@ def rise_over_stage_1(spectrum: pd.DataFrame) -> float:
 def test_F4_convs_amplify_high_frequencies(case: Judgement) -> None:
     case.effect("stage 1: last block above stem", "resnet", rise_over_stage_1)
     case.effect("stem to end: last block above stem", "resnet", rise)
+
+
+def steps_in_variance(variances: pd.DataFrame, kind: str) -> pd.Series:
+    units = with_steps(variances, "variance")
+    return units[units.kind == kind].step
+
+
+def lowering_msas(variances: pd.DataFrame) -> float:
+    return (steps_in_variance(variances, "msa") < 0).mean()
+
+
+def raising_mlps(variances: pd.DataFrame, part: float = 1.0) -> float:
+    """Among the first `part` of the blocks."""
+    steps = steps_in_variance(variances, "mlp")
+    return (steps.iloc[: round(part * len(steps))] > 0).mean()
+
+
+def stages_but_the_last(variances: pd.DataFrame) -> list[np.ndarray]:
+    """The variances of the blocks of each stage, in order, without the stem and the last stage."""
+    blocks = variances[variances.stage.between(1, variances.stage.max() - 1)].sort_values("unit")
+    return [stage.variance.to_numpy() for _, stage in blocks.groupby("stage")]
+
+
+def raising_blocks(variances: pd.DataFrame) -> float:
+    return (np.concatenate([np.diff(stage) for stage in stages_but_the_last(variances)]) > 0).mean()
+
+
+@pytest.mark.claim("F7", roles=["vit", "resnet"], probes=["variance"])
+def test_F7_msas_lower_feature_map_variance_mlps_and_convs_raise_it(case: Judgement) -> None:
+    case.effect("ViT: share of MSA steps that lower the variance", "vit", lowering_msas)
+    case.effect(
+        "ViT: share of first-half MLP steps that raise the variance", "vit", lambda table: raising_mlps(table, 1 / 2)
+    )
+    case.effect("ResNet: share of in-stage steps that raise the variance", "resnet", raising_blocks)
+    case.effect("ViT: share of all MLP steps that raise the variance", "vit", raising_mlps)
+
+
+def peak_at_the_end(variances: pd.DataFrame) -> float:
+    """Log ratio of a stage's last block to its highest other one, in the stage where it is smallest."""
+    return min(np.log(stage[-1] / stage[:-1].max()) for stage in stages_but_the_last(variances))
+
+
+@pytest.mark.claim("F8", roles=["resnet"], probes=["variance"])
+def test_F8_variance_of_resnet_peaks_at_the_end_of_each_stage(case: Judgement) -> None:
+    case.effect("last block above the highest other block, smallest over stages", "resnet", peak_at_the_end)
+
+
+def msa_below_mlp(variances: pd.DataFrame) -> float:
+    """Share of blocks."""
+    msa, mlp = (steps_in_variance(variances, kind).to_numpy() for kind in ("msa", "mlp"))
+    return (msa < mlp).mean()
+
+
+@pytest.mark.claim("F9", roles=["pit", "swin"], probes=["variance"])
+def test_F9_msas_of_pit_and_swin_add_less_variance_than_the_mlps_beside_them(case: Judgement) -> None:
+    for name, role in (("PiT", "pit"), ("Swin", "swin")):
+        case.effect(f"{name}: share of blocks with MSA step below MLP step", role, msa_below_mlp)
+        case.effect(f"{name}: share of MSA steps that lower the variance", role, lowering_msas)

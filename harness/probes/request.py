@@ -17,7 +17,7 @@ class Parameters(BaseModel):
     images: int | None = Field(default=None, ge=1, description="class-balanced share of the test set; none for all")
 
 
-class FourierParameters(Parameters):
+class GroupedParameters(Parameters):
     groups: int = Field(default=32, ge=2, description="image groups kept apart for the bootstrap")
 
 
@@ -41,6 +41,8 @@ class ProbeKind(BaseModel):
     sample: str
 
 
+UNIT = ("unit", "name", "kind", "stage", "depth", "height", "width")
+
 PROBES = {
     kind.name: kind
     for kind in (
@@ -55,9 +57,17 @@ PROBES = {
         ProbeKind(
             name="fourier",
             version=1,
-            parameters=FourierParameters,
-            keys=("unit", "name", "kind", "stage", "depth", "height", "width", "frequency", "label"),
+            parameters=GroupedParameters,
+            keys=(*UNIT, "frequency", "label"),
             values=("delta_log_amplitude",),
+            sample="image group",
+        ),
+        ProbeKind(
+            name="variance",
+            version=1,
+            parameters=GroupedParameters,
+            keys=UNIT,
+            values=("variance",),
             sample="image group",
         ),
     )

@@ -154,6 +154,19 @@ def fourier_table(roles: list[str], seeds: list[int]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def variance_table(roles: list[str], seeds: list[int]) -> pd.DataFrame:
+    """Rises by 1 from unit to unit; two groups of images, 6 and 2 strong, of which the second lies higher."""
+    rows = [
+        {"role": role, "model": UNITS[role][0], "seed": seed, "unit": unit, "kind": kind, "stage": stage}
+        | {"depth": unit / (len(UNITS[role][1]) - 1), "sample": sample, "images": images}
+        | {"variance": 1.0 + unit + 0.1 * seed + 0.4 * sample}
+        for role, seed in product(roles, seeds)
+        for unit, (kind, stage) in enumerate(zip(*UNITS[role][1:], strict=True))
+        for sample, images in enumerate((6, 2))
+    ]
+    return pd.DataFrame(rows)
+
+
 def prediction_table(models: dict[str, str], seeds: list[int], images: int = 200) -> pd.DataFrame:
     rng = np.random.default_rng(1)
     parts = []

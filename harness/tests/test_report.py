@@ -257,6 +257,25 @@ def test_a_fourier_table_without_finite_values_is_said(results, claims):
     assert f"{3 * 2 * 4} values that are not finite are left out" in built(results, claims)
 
 
+def shown_with(results, claims, claim, probe, table, models):
+    """The labels of the figures of a page on which one more case has this table."""
+    path = made.write_table(results, f"tables/{claim}/extra/{probe}.parquet", table)
+    write_evidence(results, "extra", made.evidence(claims, claim, [], models=models, tables=[path]))
+    return Page("<article" + section(built(results, claims), claim).split("</article>")[0] + "</article>").labels
+
+
+def test_the_variance_of_every_unit_and_the_papers_at_the_same_height(results, tmp_path):
+    variance = made.CATALOGUE.replace('quantity = "delta_log_amplitude"', 'quantity = "variance"')
+    claims = made.catalogue(tmp_path, variance.replace("-1.", "1.").replace("-2.", "2."))
+    models = {"vit": "vit_micro", "resnet": "resnet_micro"}
+    vit, resnet = shown_with(results, claims, "F2", "variance", made.variance_table(list(models), [0, 1]), models)
+    # 1 + unit, 0.05 as the mean of the seeds, and a quarter of 0.4: the second group has 2 of 8 images.
+    assert "1.150 at the first, 13.150 at the last of 13 units" in vit
+    mean = np.mean([1.777, 1.887, 2.648, 2.17, 2.535, 2.167, 2.366, 2.503, 2.272])
+    assert f"× {7.15 / mean:.1f}, ImageNet-1K: {1.777 * round(7.15 / mean, 1):.3f}" in vit
+    assert resnet.endswith("1.150 at the first, 7.150 at the last of 7 units.")
+
+
 def test_a_probe_without_a_figure_is_named(results, claims):
     table = made.write_table(results, "tables/L4/digits/hessian.parquet", pd.DataFrame({"role": ["a"]}))
     write_evidence(results, "digits", made.evidence(claims, "L4", [made.effect("error gap", 1, 0.5)], tables=[table]))

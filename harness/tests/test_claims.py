@@ -1,0 +1,67 @@
+"""The statistics of the claims' tests, given the paper's own digitised curves, yield the paper's own numbers.
+
+Those stand beside the effects in the catalogue, worked out from the figures apart from any code here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness.catalogue import load_catalogue
+
+CATALOGUE = load_catalogue(Path(__file__).parents[2] / "claims" / "catalogue.toml")
+STAGES = {"resnet50": (3, 4, 6, 3), "swin_tiny": (2, 2, 6, 2), "pit_tiny": (2, 6, 4), "vit_tiny": (12,)}
+lowpass = importlib.import_module("claims.test_lowpass")  # by name: the harness knows no claims
+
+
+def units(series):
+    """A row per value of a digitised curve: which unit of the paper's network it belongs to."""
+    kinds = series.kinds
+    blocks = [stage for stage, count in enumerate(STAGES[series.model], 1) for _ in range(count)]
+    stages, done = [], 0
+    for kind in kinds:
+        starts = kind in ("conv", "msa")
+        stages.append(0 if kind == "stem" else blocks[done] if starts or kind == "pool" else blocks[done - 1])
+        done += starts
+    heights = [32 >> max(stage - 1, 0) for stage in stages]
+    return pd.DataFrame({"unit": range(len(kinds)), "kind": kinds, "stage": stages, "height": heights})
+
+
+class PaperCase:
+    """Stands for a case whose tables hold the paper's curves; keeps what the test measures."""
+
+    def __init__(self, claim, quantity, about):
+        self.effects = {}
+        self.tables = {
+            series.role: units(series).assign(**{quantity: series.values, **about})
+            for series in CATALOGUE[claim].series
+            if series.quantity == quantity
+        }
+
+    def effect(self, name, role, statistic, *, minus=None, probe=None):
+        value = statistic(self.tables[role])
+        self.effects[name] = value - statistic(self.tables[minus]) if minus else value
+
+
+@pytest.mark.parametrize(
+    ("claim", "module", "quantity", "about"),
+    [
+        ("F1", lowpass, "delta_log_amplitude", {"label": 1.0}),
+        ("F2", lowpass, "delta_log_amplitude", {"label": 1.0}),
+        ("F3", lowpass, "delta_log_amplitude", {"label": 1.0}),
+        ("F4", lowpass, "delta_log_amplitude", {"label": 1.0}),
+        ("F7", lowpass, "variance", {}),
+        ("F8", lowpass, "variance", {}),
+        ("F9", lowpass, "variance", {}),
+    ],
+)
+def test_the_papers_curves_give_the_papers_numbers(claim, module, quantity, about):
+    (test,) = (value for name, value in vars(module).items() if name.startswith(f"test_{claim}_"))
+    case = PaperCase(claim, quantity, about)
+    test(case)
+    for wanted in CATALOGUE[claim].rule(None).effects:
+        assert case.effects[wanted.name] == pytest.approx(wanted.paper, abs=0.006), wanted.name
