@@ -14,10 +14,11 @@ from harness.probes.request import PROBES, ProbeKind, ProbeRequest
 
 if TYPE_CHECKING:
     from harness.probes._fourier import fourier as fourier
+    from harness.probes._lesion import lesion as lesion
     from harness.probes._prediction import prediction as prediction
     from harness.probes._variance import variance as variance
 
-__all__ = ["PROBES", "ProbeKind", "ProbeRequest", "fourier", "prediction", "variance"]
+__all__ = ["PROBES", "ProbeKind", "ProbeRequest", "fourier", "lesion", "prediction", "variance"]
 
 
 def __getattr__(name: str) -> Any:

@@ -35,6 +35,18 @@ def image_batches(images: Images) -> Iterator[Tensor]:
         yield pictures
 
 
+def labelled_batches(images: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pairs of images and labels, checked.
+
+    Raises:
+        HarnessError: a batch has no labels, one an image.
+    """
+    for batch in images:
+        if not isinstance(batch, tuple | list) or len(batch) != 2 or len(batch[0]) != len(batch[1]):
+            raise HarnessError("accuracy needs labels: give pairs (images, labels), a label for each image")
+        yield batch[0], batch[1]
+
+
 def peek(batches: Iterator[T]) -> tuple[T, Iterator[T]]:
     """The first batch, and all of them.
 

@@ -70,6 +70,14 @@ PROBES = {
             values=("variance",),
             sample="image group",
         ),
+        ProbeKind(
+            name="lesion",
+            version=1,
+            parameters=GroupedParameters,
+            keys=(*UNIT, "part"),
+            values=("accuracy", "delta_accuracy"),
+            sample="image group",
+        ),
     )
 }
 

@@ -167,6 +167,13 @@ def variance_table(roles: list[str], seeds: list[int]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def lesion_table(roles: list[str], seeds: list[int]) -> pd.DataFrame:
+    """Unit u costs u points, and half a point more per seed in the second, smaller group."""
+    table = variance_table(roles, seeds)
+    table = table[~table["kind"].isin(["stem", "pool"])]
+    return table.assign(delta_accuracy=-(table["unit"] + 0.5 * table["seed"] * table["sample"]))
+
+
 def prediction_table(models: dict[str, str], seeds: list[int], images: int = 200) -> pd.DataFrame:
     rng = np.random.default_rng(1)
     parts = []

@@ -276,6 +276,16 @@ def test_the_variance_of_every_unit_and_the_papers_at_the_same_height(results, t
     assert resnet.endswith("1.150 at the first, 7.150 at the last of 7 units.")
 
 
+def test_lesions_are_bars_beside_the_papers(results, tmp_path):
+    claims = made.catalogue(tmp_path, made.CATALOGUE.replace("delta_log_amplitude", "lesion_delta_accuracy"))
+    table = made.lesion_table(["vit"], [0, 1])
+    ours, theirs = shown_with(results, claims, "F2", "lesion", table, {"vit": "vit_micro"})
+    # Unit 12 costs 12; the second seed 0.5 more in 2 of 8 images: 0.0625 over both seeds.
+    assert "−1.1 at the first, −12.1 at the last of 12 units" in ours
+    assert "ViT-Ti, ImageNet-1K: −1.8 at the first" in theirs
+    assert "lowest −2.6 at number 3" in theirs
+
+
 def test_a_probe_without_a_figure_is_named(results, claims):
     table = made.write_table(results, "tables/L4/digits/hessian.parquet", pd.DataFrame({"role": ["a"]}))
     write_evidence(results, "digits", made.evidence(claims, "L4", [made.effect("error gap", 1, 0.5)], tables=[table]))
