@@ -7,11 +7,9 @@ import threading
 from argparse import Namespace
 from contextlib import ExitStack
 
-import torch
-
 from harness.case import Case
 from harness.data import load_dataset
-from harness.engine.settings import choose_device
+from harness.engine.settings import choose_device, prepare
 from harness.errors import HarnessError, nearest
 from harness.job import Job
 from harness.profile import Profile, load_profile
@@ -34,8 +32,7 @@ def train_one(arguments: Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with joined(choose_device(arguments.device)) as (group, device), ExitStack() as stack:
-        if device.type == "cpu":
-            torch.set_num_threads(1)
+        prepare(device.type)
         store = Store(arguments.store)
         dataset = load_dataset(name, store, root=arguments.data_root)
         seed = profile.seeds[0] if arguments.seed is None else arguments.seed

@@ -90,7 +90,8 @@ def _start(number: int, settings: Settings, events: queue.SimpleQueue[tuple[Work
     def listen() -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            events.put((worker, json.loads(line)))
+            with contextlib.suppress(ValueError):  # the half line of a worker that was killed
+                events.put((worker, json.loads(line)))
         events.put((worker, {"died": process.wait()}))
 
     threading.Thread(target=listen, daemon=True).start()
@@ -123,6 +124,7 @@ def _handle(worker: Worker, event: dict[str, Any], outcome: Outcome, settings: S
         watcher.finished(job, None)
         worker.job = None
     elif "stopped" in event:
+        outcome.stopped = True
         worker.job = None
     else:
         watcher.update(job, event)

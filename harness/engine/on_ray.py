@@ -14,7 +14,7 @@ from typing import Any
 import ray
 from ray.util.queue import Empty, Queue
 
-from harness.engine.settings import Outcome, Settings, Stop, Watcher
+from harness.engine.settings import Outcome, Settings, Stop, Watcher, prepare
 from harness.errors import HarnessError
 from harness.job import Job, execute
 from harness.store import Interrupted, Store
@@ -82,10 +82,7 @@ def _settle(reference: ray.ObjectRef, job: Job, outcome: Outcome, watcher: Watch
 
 def _execute(plain: dict[str, Any], settings: dict[str, Any], ends: float | None, events: Queue) -> str | None:
     """On the node: None when all is done, "stopped", or why it failed."""
-    import torch
-
-    if settings["device"] == "cpu":
-        torch.set_num_threads(1)
+    device = prepare(settings["device"])
     job = Job.from_plain(plain)
 
     def report(event: dict[str, Any]) -> None:
@@ -95,7 +92,7 @@ def _execute(plain: dict[str, Any], settings: dict[str, Any], ends: float | None
         execute(
             job,
             store=Store(Path(settings["store"]), notify=lambda line: report({"say": line})),
-            device=torch.device(settings["device"]),
+            device=device,
             root=Path(settings["root"]) if settings["root"] else None,
             report=report,
             should_stop=lambda: ends is not None and time.time() >= ends,

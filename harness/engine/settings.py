@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import HarnessError
 from harness.job import Job
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,19 @@ class Watcher(Protocol):
 
 
 Engine = Callable[[list[Job], Settings, Stop, Watcher], Outcome]
+
+
+def prepare(device: str) -> torch.device:
+    """Make this process compute as results are defined: one thread on a CPU, where several runs share the cores and
+    sums depend on the number of threads; on a GPU float32 in full, not TF32.
+    """
+    import torch
+
+    if device == "cpu":
+        torch.set_num_threads(1)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    return torch.device(device)
 
 
 def choose_device(wish: str) -> str:

@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from harness.engine.settings import prepare
 from harness.errors import HarnessError
 from harness.job import Job, execute
 from harness.store import Interrupted, Store
@@ -45,16 +46,12 @@ def main() -> None:
 
     threading.Thread(target=listen, daemon=True).start()
 
-    import torch
-
-    if settings["device"] == "cpu":
-        torch.set_num_threads(1)  # results depend on the number of threads; several runs share the cores instead
+    device = prepare(settings["device"])
     store = Store(Path(settings["store"]), notify=lambda line: send({"say": line}))
     root = Path(settings["root"]) if settings["root"] else None
     while (line := jobs.get()) is not None and not stop.is_set():
         job = Job.from_plain(json.loads(line))
         try:
-            device = torch.device(settings["device"])
             execute(job, store=store, device=device, root=root, report=send, should_stop=stop.is_set)
             send({"done": True})
         except Interrupted:
