@@ -8,12 +8,46 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+
+from harness.probes import cka
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.judgement import Judgement
+
+
+def units_and_cka(similarities: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """The units of the stages in order, the stem aside, and the similarity of each to each."""
+    own = similarities.unit == similarities.other
+    units = similarities[own & (similarities.stage > 0)].sort_values("unit")
+    return units, cka(similarities).loc[units.unit, units.unit].to_numpy()
+
+
+def contrast(similarity: np.ndarray, stages: np.ndarray) -> float:
+    """Mean similarity of two units of one stage minus that of two units of different stages."""
+    same, different_units = stages[:, None] == stages, ~np.eye(len(stages), dtype=bool)
+    return similarity[same & different_units].mean() - similarity[~same].mean()
+
+
+def stage_contrast(similarities: pd.DataFrame) -> float:
+    units, similarity = units_and_cka(similarities)
+    return contrast(similarity, units.stage.to_numpy())
+
+
+def pretended_contrast(similarities: pd.DataFrame) -> float:
+    """The network cut into 3 or 4 equal parts as if they were stages, whichever contrast more."""
+    units, similarity = units_and_cka(similarities)
+    return max(contrast(similarity, np.arange(len(units)) * count // len(units)) for count in (3, 4))
+
+
+@pytest.mark.claim("S1", roles=["resnet", "pit", "swin", "vit"], probes=["similarity"])
+def test_S1_features_of_multi_stage_networks_are_alike_within_a_stage(case: Judgement) -> None:
+    for name, role in (("ResNet", "resnet"), ("PiT", "pit"), ("Swin", "swin")):
+        effect = f"{name}: stage contrast above ViT's with pretended stages"
+        case.effect(effect, role, stage_contrast, minus="vit", minus_statistic=pretended_contrast)
 
 
 def losses(lesions: pd.DataFrame, kind: str) -> list[pd.Series]:

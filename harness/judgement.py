@@ -69,7 +69,14 @@ class Judgement:
         return self.claim.rule(self.case.part)
 
     def effect(
-        self, name: str, role: str, statistic: Statistic, *, minus: str | None = None, probe: str | None = None
+        self,
+        name: str,
+        role: str,
+        statistic: Statistic,
+        *,
+        minus: str | None = None,
+        minus_statistic: Statistic | None = None,
+        probe: str | None = None,
     ) -> None:
         """Measure one effect that the rule names.
 
@@ -78,6 +85,7 @@ class Judgement:
             role: whose table it is computed from, seed by seed.
             statistic: takes a table averaged over its samples, returns the number; larger is more as the paper says.
             minus: the effect is the difference to this role.
+            minus_statistic: of the role in `minus`, where it is another one.
             probe: whose table; needed only when the test wants several probes.
 
         Raises:
@@ -88,7 +96,7 @@ class Judgement:
             (probe,) = (request.probe for request in self.case.requests)
         roles = [role] if minus is None else [role, minus]
         tables = {each: [self._table(each, probe, seed) for seed in self.case.seeds] for each in roles}
-        interval = _interval(statistic, *tables.values())
+        interval = _interval(statistic, tables[role], minus_statistic or statistic, tables[minus] if minus else None)
         self.effects[name] = Effect(
             name=name,
             unit=wanted.unit,
@@ -218,13 +226,15 @@ class Judgement:
         )
 
 
-def _interval(statistic: Statistic, tables: list[SampleTable], others: list[SampleTable] | None = None) -> Interval:
-    """Over seeds when there are several, else over the samples of the one."""
+def _interval(
+    statistic: Statistic, tables: list[SampleTable], other: Statistic, others: list[SampleTable] | None
+) -> Interval:
+    """Over seeds when there are several, else over the samples of the one; with `others`, of the difference to them."""
     if len(tables) == 1:
         if others is None:
             return over_samples(statistic, tables)
-        return over_samples(lambda one, other: statistic(one) - statistic(other), [*tables, *others])
+        return over_samples(lambda table, less: statistic(table) - other(less), [*tables, *others])
     values = [statistic(table.mean()) for table in tables]
     if others is None:
         return over_seeds(values)
-    return difference_over_seeds(values, [statistic(table.mean()) for table in others])
+    return difference_over_seeds(values, [other(table.mean()) for table in others])

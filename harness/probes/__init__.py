@@ -1,8 +1,8 @@
 """Probes: pure measurements of a network, `(model, data, parameters) -> tidy table`.
 
-`from harness.probes import fourier` gives the function itself, for any torch model. The rest of the package is light:
-what a test needs to know of a probe before anything is trained, without torch. (Each probe stands in a module with an
-underscore, since a module of the probe's own name would hide the function.)
+`from harness.probes import fourier` gives the function itself, for any network with an anatomy. The rest of the package
+is light: what a test needs to know of a probe before anything is trained, without torch. (Each probe stands in a module
+with an underscore, since a module of the probe's own name would hide the function.)
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from harness.probes._cka import cka
 from harness.probes.request import PROBES, ProbeKind, ProbeRequest
 
 if TYPE_CHECKING:
     from harness.probes._fourier import fourier as fourier
     from harness.probes._lesion import lesion as lesion
     from harness.probes._prediction import prediction as prediction
+    from harness.probes._similarity import similarity as similarity
     from harness.probes._variance import variance as variance
 
-__all__ = ["PROBES", "ProbeKind", "ProbeRequest", "fourier", "lesion", "prediction", "variance"]
+__all__ = ["PROBES", "ProbeKind", "ProbeRequest", "cka", "fourier", "lesion", "prediction", "similarity", "variance"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TypeVar
 
+import torch
 from torch import Tensor
 
 from harness.errors import HarnessError
@@ -45,6 +46,25 @@ def labelled_batches(images: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[
         if not isinstance(batch, tuple | list) or len(batch) != 2 or len(batch[0]) != len(batch[1]):
             raise HarnessError("accuracy needs labels: give pairs (images, labels), a label for each image")
         yield batch[0], batch[1]
+
+
+def in_batches_of(size: int, parts: Iterable[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, ...]]:
+    """Cut anew: `size` rows at a time, however they came; the last may be fewer.
+
+    For what depends on which images share a batch: so it does not depend on how they were handed in.
+    """
+    waiting: list[tuple[Tensor, ...]] = []
+    count = 0
+    for part in parts:
+        waiting.append(part)
+        count += len(part[0])
+        if count >= size:
+            joined = tuple(torch.cat(column) for column in zip(*waiting, strict=True))
+            whole = count - count % size
+            yield from zip(*(column[:whole].split(size) for column in joined), strict=True)
+            waiting, count = [tuple(column[whole:] for column in joined)], count - whole
+    if count:
+        yield tuple(torch.cat(column) for column in zip(*waiting, strict=True))
 
 
 def peek(batches: Iterator[T]) -> tuple[T, Iterator[T]]:

@@ -21,6 +21,10 @@ class GroupedParameters(Parameters):
     groups: int = Field(default=32, ge=2, description="image groups kept apart for the bootstrap")
 
 
+class SimilarityParameters(GroupedParameters):
+    minibatch: int = Field(default=100, ge=4, description="images among which similarities are compared at a time")
+
+
 class ProbeKind(BaseModel):
     """What is known of a probe before it runs.
 
@@ -77,6 +81,14 @@ PROBES = {
             keys=(*UNIT, "part"),
             values=("accuracy", "delta_accuracy"),
             sample="image group",
+        ),
+        ProbeKind(
+            name="similarity",
+            version=1,
+            parameters=SimilarityParameters,
+            keys=(*UNIT, "other"),
+            values=("hsic",),
+            sample="mini-batch group",
         ),
     )
 }

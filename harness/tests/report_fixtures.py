@@ -167,6 +167,19 @@ def variance_table(roles: list[str], seeds: list[int]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def similarity_table(roles: list[str], seeds: list[int]) -> pd.DataFrame:
+    """CKA 1 on the diagonal, 0.5 within and 0.28 across stages, in each of two groups of another scale."""
+    rows = []
+    for role, seed, (sample, images) in product(roles, seeds, enumerate((6, 2))):
+        model, kinds, stages = UNITS[role]
+        for unit, other in product(range(len(kinds)), repeat=2):
+            value = 1.0 if unit == other else 0.5 if stages[unit] == stages[other] else 0.28
+            about = {"role": role, "model": model, "seed": seed, "unit": unit, "kind": kinds[unit]}
+            about |= {"stage": stages[unit], "other": other, "sample": sample, "images": images}
+            rows.append({**about, "hsic": value * (1 + 9 * sample) * (unit + 1) * (other + 1)})
+    return pd.DataFrame(rows)
+
+
 def lesion_table(roles: list[str], seeds: list[int]) -> pd.DataFrame:
     """Unit u costs u points, and half a point more per seed in the second, smaller group."""
     table = variance_table(roles, seeds)

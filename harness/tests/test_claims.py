@@ -68,3 +68,26 @@ def test_the_papers_curves_give_the_papers_numbers(claim, module, quantity, colu
     test(case)
     for wanted in CATALOGUE[claim].rule(None).effects:
         assert case.effects[wanted.name] == pytest.approx(wanted.paper, abs=0.006), wanted.name
+
+
+def test_the_contrast_of_stages_is_within_minus_across():
+    """Two stages of two units and a stem: alike 0.9 within, 0.53 across, the stem like nothing."""
+    stage = [0, 1, 1, 2, 2]
+    rows = [
+        {"unit": a, "other": b, "stage": stage[a], "hsic": 1.0 if a == b else 0.9 if stage[a] == stage[b] else 0.53}
+        for a in range(5)
+        for b in range(5)
+    ]
+    table = pd.DataFrame(rows)
+    table.loc[(table.unit != table.other) & ((table.unit == 0) | (table.other == 0)), "hsic"] = 0.0
+    assert stages.stage_contrast(table) == pytest.approx(0.37)
+
+
+def test_pretended_stages_are_equal_parts_and_the_stronger_contrast_counts():
+    """Twelve units in four groups of three: cut in four they have all the contrast, cut in three much less."""
+    table = pd.DataFrame(
+        {"unit": a, "other": b, "stage": min(a, 1), "hsic": 1.0 if (a + 2) // 3 == (b + 2) // 3 else 0.0}
+        for a in range(13)
+        for b in range(13)
+    )
+    assert stages.pretended_contrast(table) == pytest.approx(1.0)

@@ -286,6 +286,21 @@ def test_lesions_are_bars_beside_the_papers(results, tmp_path):
     assert "lowest −2.6 at number 3" in theirs
 
 
+def test_a_heat_map_of_similarities_has_their_colours(results, claims):
+    table = made.similarity_table(["vit", "resnet"], [0, 1])
+    models = {"vit": "vit_micro", "resnet": "resnet_micro"}
+    vit, resnet = shown_with(results, claims, "F2", "similarity", table, models)
+    assert "all pairs of 13 units, vit: vit_micro: 0.48 between neighbours" in vit  # 11 times 0.5, once 0.28
+    assert "0.28 between first and last" in vit
+    assert "all pairs of 7 units" in resnet
+    (panel,) = re.findall(r'<svg[^>]*aria-label="Similarity[^"]*resnet.*?</svg>', built(results, claims), re.S)
+    painted = [panel.count(f"fill: var(--depth-{step})") for step in range(9)]
+    assert painted == [1, 1, 1, 1, 1, 0, 1, 0, 2]  # 0.28, 0.5 and 1 from 0.2 to 1; and every second in the legend
+    table.loc[5, "hsic"] = np.nan
+    made.write_table(results, "tables/F2/extra/similarity.parquet", table)
+    assert "holds values that are not finite" in built(results, claims)
+
+
 def test_a_probe_without_a_figure_is_named(results, claims):
     table = made.write_table(results, "tables/L4/digits/hessian.parquet", pd.DataFrame({"role": ["a"]}))
     write_evidence(results, "digits", made.evidence(claims, "L4", [made.effect("error gap", 1, 0.5)], tables=[table]))
