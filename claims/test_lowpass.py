@@ -1,8 +1,9 @@
 """MSAs are low-pass filters, Convs are high-pass filters (claims F1 to F10, paper section 3).
 
 F1 to F4 look at the relative log amplitude of feature maps: the log amplitude of the highest frequency on the diagonal
-minus that of frequency zero, after every unit of a network. A unit that lowers it damps high frequencies. F7 to F9 look
-at the variance of feature maps over their places: a unit that lowers it averages.
+minus that of frequency zero, after every unit of a network. A unit that lowers it damps high frequencies. F5 adds noise
+of one frequency band to the images. F7 to F9 look at the variance of feature maps over their places: a unit that lowers
+it averages.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+from harness.probes import calibrated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +102,24 @@ def rise_over_stage_1(spectrum: pd.DataFrame) -> float:
 def test_F4_convs_amplify_high_frequencies(case: Judgement) -> None:
     case.effect("stage 1: last block above stem", "resnet", rise_over_stage_1)
     case.effect("stem to end: last block above stem", "resnet", rise)
+
+
+def mean_loss(amplitude: float, low: float, high: float) -> Statistic:
+    """Accuracy lost to noise of that amplitude, mean over the bands from `low` to `high`, in percentage points."""
+
+    def statistic(noises: pd.DataFrame) -> float:
+        bands = noises.frequency.between(low - 0.01, high + 0.01) & (noises.amplitude == amplitude)
+        return -noises[bands].delta_accuracy.mean()
+
+    return statistic
+
+
+@pytest.mark.claim("F5", roles=["resnet", "vit"], probes=["noise"])
+def test_F5_vit_suffers_from_low_frequency_noise_resnet_from_high(case: Judgement) -> None:
+    amplitude = calibrated(case.average("resnet"))
+    low, high = mean_loss(amplitude, 0.1, 0.5), mean_loss(amplitude, 0.7, 0.9)
+    case.effect("0.1-0.5 pi: ViT loss above ResNet loss", "vit", low, minus="resnet")
+    case.effect("0.7-0.9 pi: ResNet loss above ViT loss", "resnet", high, minus="vit")
 
 
 def steps_in_variance(variances: pd.DataFrame, kind: str) -> pd.Series:

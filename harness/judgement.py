@@ -92,8 +92,7 @@ class Judgement:
             HarnessError: the rule names no such effect, or the case has no such role.
         """
         wanted = self._wanted(name)
-        if probe is None:
-            (probe,) = (request.probe for request in self.case.requests)
+        probe = probe or self._only_probe()
         roles = [role] if minus is None else [role, minus]
         tables = {each: [self._table(each, probe, seed) for seed in self.case.seeds] for each in roles}
         interval = _interval(statistic, tables[role], minus_statistic or statistic, tables[minus] if minus else None)
@@ -109,6 +108,15 @@ class Judgement:
             null=wanted.null,
             decides=wanted.decides,
         )
+
+    def average(self, role: str, *, probe: str | None = None) -> pd.DataFrame:
+        """A role's table, averaged over samples and seeds; for what a test has to settle before it measures effects."""
+        import pandas as pd
+
+        probe = probe or self._only_probe()
+        keys = list(PROBES[probe].keys)
+        tables = [self._table(role, probe, seed).mean() for seed in self.case.seeds]
+        return pd.concat(tables).groupby(keys, as_index=False).mean()
 
     def judge(self) -> tuple[Verdict, str]:
         """Apply the rule, write the evidence with the tables behind it.
@@ -129,6 +137,10 @@ class Judgement:
     def leave_not_run(self, reason: str) -> None:
         """Evidence that there is none, and why."""
         self._leave("not run", reason, [], [])
+
+    def _only_probe(self) -> str:
+        (request,) = self.case.requests
+        return request.probe
 
     def _wanted(self, name: str) -> EffectRule:
         known = {wanted.name: wanted for wanted in self.rule.effects}

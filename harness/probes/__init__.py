@@ -10,17 +10,31 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from harness.probes._calibration import calibrated
 from harness.probes._cka import cka
 from harness.probes.request import PROBES, ProbeKind, ProbeRequest
 
 if TYPE_CHECKING:
     from harness.probes._fourier import fourier as fourier
     from harness.probes._lesion import lesion as lesion
+    from harness.probes._noise import noise as noise
     from harness.probes._prediction import prediction as prediction
     from harness.probes._similarity import similarity as similarity
     from harness.probes._variance import variance as variance
 
-__all__ = ["PROBES", "ProbeKind", "ProbeRequest", "cka", "fourier", "lesion", "prediction", "similarity", "variance"]
+__all__ = [
+    "PROBES",
+    "ProbeKind",
+    "ProbeRequest",
+    "calibrated",
+    "cka",
+    "fourier",
+    "lesion",
+    "noise",
+    "prediction",
+    "similarity",
+    "variance",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
@@ -23,6 +23,15 @@ class GroupedParameters(Parameters):
 
 class SimilarityParameters(GroupedParameters):
     minibatch: int = Field(default=100, ge=4, description="images among which similarities are compared at a time")
+
+
+class NoiseParameters(GroupedParameters):
+    amplitudes: tuple[float, ...] = Field(
+        default=(0.25, 0.5, 1.0, 2.0), min_length=1, description="standard deviations of the white noise"
+    )
+    window: float = Field(default=0.1, gt=0, description="whole width of a band, in π")
+    shape: Literal["square", "circular"] = "square"
+    seed: int = 0
 
 
 class ProbeKind(BaseModel):
@@ -89,6 +98,14 @@ PROBES = {
             keys=(*UNIT, "other"),
             values=("hsic",),
             sample="mini-batch group",
+        ),
+        ProbeKind(
+            name="noise",
+            version=1,
+            parameters=NoiseParameters,
+            keys=("frequency", "amplitude", "share"),
+            values=("accuracy", "delta_accuracy"),
+            sample="image group",
         ),
     )
 }

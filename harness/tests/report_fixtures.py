@@ -180,6 +180,19 @@ def similarity_table(roles: list[str], seeds: list[int]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def noise_table(models: dict[str, str], seeds: list[int]) -> pd.DataFrame:
+    """The first role loses 10 f points at amplitude 1 and 50 f at amplitude 2; every further role twice that."""
+    rows = [
+        {"role": role, "model": model, "seed": seed, "frequency": frequency, "amplitude": amplitude}
+        | {"share": frequency / 4, "sample": sample, "images": images}
+        | {"delta_accuracy": -10.0 * (order + 1) * frequency * (5 if amplitude == 2.0 else 1)}
+        for (order, (role, model)), seed in product(enumerate(models.items()), seeds)
+        for frequency, amplitude in product((0.1, 0.5, 0.9), (1.0, 2.0))
+        for sample, images in enumerate((6, 2))
+    ]
+    return pd.DataFrame(rows)
+
+
 def lesion_table(roles: list[str], seeds: list[int]) -> pd.DataFrame:
     """Unit u costs u points, and half a point more per seed in the second, smaller group."""
     table = variance_table(roles, seeds)

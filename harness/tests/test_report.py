@@ -301,6 +301,21 @@ def test_a_heat_map_of_similarities_has_their_colours(results, claims):
     assert "holds values that are not finite" in built(results, claims)
 
 
+def test_noise_is_shown_at_the_calibrated_amplitude(results, tmp_path):
+    series = 'quantity = "noise_delta_accuracy"\nx = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]'
+    claims = made.catalogue(tmp_path, made.CATALOGUE.replace('quantity = "delta_log_amplitude"', series))
+    models = {"resnet": "resnet_micro", "vit": "vit_micro"}
+    ours, theirs = shown_with(results, claims, "F2", "noise", made.noise_table(models, [0, 1]), models)
+    minus = "\N{MINUS SIGN}"
+    assert f"resnet (resnet_micro) {minus}5.0, {minus}25.0, {minus}45.0" in ours
+    assert f"vit (vit_micro) {minus}10.0, {minus}50.0, {minus}90.0" in ours
+    assert f"ViT-Ti {minus}1.8, {minus}1.9" in theirs
+    caption = words(section(built(results, claims), "F2"))
+    assert "measured, 2 (standard deviation" in caption
+    assert "loses nearest to 5 pp at 0.1π, 5.0 pp" in caption
+    assert "energy added per pixel is 0.1 at the lowest and 0.9 at the highest" in caption
+
+
 def test_a_probe_without_a_figure_is_named(results, claims):
     table = made.write_table(results, "tables/L4/digits/hessian.parquet", pd.DataFrame({"role": ["a"]}))
     write_evidence(results, "digits", made.evidence(claims, "L4", [made.effect("error gap", 1, 0.5)], tables=[table]))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.report.figures import fourier, lesion, prediction, similarity, variance
+from harness.report.figures import fourier, lesion, noise, prediction, similarity, variance
 from harness.report.figures.style import Drawing, Paper, figure_style, to_svg
 from harness.report.tables import TableError, read_table
 
 PROBES = {
     "fourier": fourier,
     "lesion": lesion,
+    "noise": noise,
     "prediction": prediction,
     "similarity": similarity,
     "variance": variance,
