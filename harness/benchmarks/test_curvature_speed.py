@@ -1,0 +1,75 @@
+"""Converged Hessian eigenvalues beside power iteration as published: seconds and products. Nothing here is asserted.
+
+"official" is the algorithm as it is in PyHessian: power iteration with deflation, double backward, one mini-batch after
+another. Both get the same network and the same mini-batches. `negative` is the share of negative eigenvalues, which the
+paper counts.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from harness.curvature import hessian, nep
+from harness.curvature.hvp import hessian_products
+from models import create_model
+
+CLASSES, IMAGES = 10, 16
+CUDA = pytest.param("cuda", marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")])
+MODELS = {
+    "resnet_mini": {},
+    "vit_mini": {},
+    "resnet18": {},
+    "vit_tiny": {"patch_size": 4},
+}
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("resnet18", "vit_tiny")]
+
+
+def network(name, device):
+    torch.manual_seed(0)
+    return create_model(name, num_classes=CLASSES, image_size=32, **MODELS[name]).to(device).eval()
+
+
+def mini_batches(count, device):
+    """Noise with soft targets."""
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.randn(count, IMAGES, 3, 32, 32, generator=generator)
+    targets = (2 * torch.randn(count, IMAGES, CLASSES, generator=generator)).softmax(-1)
+    return list(zip(inputs.to(device), targets.to(device), strict=True))
+
+
+@pytest.fixture(params=["cpu", CUDA])
+def device(request):
+    return request.param
+
+
+@pytest.mark.benchmark(group="top-5 eigenvalues, mini-batches of 16")
+@pytest.mark.parametrize("name", ["resnet_mini", "vit_mini", *SLOW])
+@pytest.mark.parametrize("convention", ["lanczos", "official"])
+def test_hessian(benchmark, device, name, convention):
+    model, data = network(name, device), mini_batches(64 if device == "cuda" else 1, device)
+
+    def once():
+        return hessian(model, data, convention=convention)
+
+    table = benchmark.pedantic(once, rounds=1)  # its table has been on the CPU: nothing is left to wait for
+    benchmark.extra_info["products"] = float(table.groupby("sample").products.first().mean())
+    benchmark.extra_info["residual"] = float(table.residual.max())
+    benchmark.extra_info["negative"] = nep(table.eigenvalue.to_numpy())
+
+
+@pytest.mark.benchmark(group="one Hessian-vector product of a mini-batch of 16")
+@pytest.mark.parametrize("name", ["resnet_mini", "vit_mini", *SLOW])
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_product(benchmark, device, name, at_once):
+    inputs, targets = map(torch.stack, zip(*mini_batches(at_once, device), strict=True))
+    product, gradients = hessian_products(network(name, device), inputs, targets)
+
+    def once():
+        product(gradients)
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    benchmark.pedantic(once, rounds=3, warmup_rounds=1)
+    if benchmark.stats:
+        benchmark.extra_info["seconds_a_mini_batch"] = benchmark.stats.stats.min / at_once
