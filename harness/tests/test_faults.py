@@ -63,19 +63,35 @@ def test_killed_at_random_instants_it_finishes_with_the_same_bits(tmp_path):
         rounds += 1
         while True:
             process = smoke(place, "-k", "A2")
-            try:
-                process.wait(timeout=random.uniform(0.1, 1.0) * usual)
+            _wait_for_an_instant(process, place, usual, in_training=kills % 2 == 0)
+            if process.poll() is not None:
                 break
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
-                kills += 1
-                resumed += bool(list(place.glob("store/runs/*/step-*")))
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            kills += 1
+            resumed += bool(_states(place))
         finish(process)
         assert final_weights(place) == wanted
         assert verdicts(place) == judged
-        assert not list(place.glob("store/runs/*/step-*"))
-    assert resumed, "no kill fell into a training: the instants are badly chosen"
+        assert not _states(place)
+    assert resumed >= KILLS // 4, "hardly a kill fell into a training: the instants are badly chosen"
+
+
+def _states(place):
+    """What runs that are not finished have kept."""
+    return list(place.glob("store/runs/*/step-*"))
+
+
+def _wait_for_an_instant(process, place, usual, *, in_training):
+    """Any instant of a session; or one shortly after a training has kept a new state, since most of the time goes into
+    loading libraries."""
+    before = set(_states(place))
+    until = time.monotonic() + (4 * usual if in_training else random.uniform(0.1, 1.0) * usual)
+    while process.poll() is None and time.monotonic() < until:
+        if in_training and set(_states(place)) - before:
+            time.sleep(random.uniform(0.0, 0.05))
+            return
+        time.sleep(0.002)
 
 
 EXECUTE = """
