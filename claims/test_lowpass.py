@@ -178,3 +178,27 @@ def test_F9_msas_of_pit_and_swin_add_less_variance_than_the_mlps_beside_them(cas
     for name, role in (("PiT", "pit"), ("Swin", "swin")):
         case.effect(f"{name}: share of blocks with MSA step below MLP step", role, msa_below_mlp)
         case.effect(f"{name}: share of MSA steps that lower the variance", role, lowering_msas)
+
+
+TOKENS, CHANNELS = 16, 32
+
+
+def high_frequency_share(values: np.ndarray) -> float:
+    """The norm of what is left of [token, channel] without its mean over tokens, as a share of the whole norm."""
+    return float(np.linalg.norm(values - values.mean(0)) / np.linalg.norm(values))
+
+
+def shares_before_and_after(draw: int, times: int = 16) -> tuple[float, float]:
+    """Of random values, and of the same averaged again and again by softmax attention of random queries and keys."""
+    queries, keys, values = np.random.default_rng(draw).normal(size=(3, TOKENS, CHANNELS))
+    weights = np.exp(queries @ keys.T / np.sqrt(CHANNELS))
+    attention = weights / weights.sum(1, keepdims=True)
+    after = np.linalg.matrix_power(attention, times) @ values
+    return high_frequency_share(values), high_frequency_share(after)
+
+
+@pytest.mark.claim("F10", roles=[], probes=[])
+def test_F10_softmax_attention_is_a_low_pass_filter(case: Judgement) -> None:
+    before, after = np.transpose([shares_before_and_after(draw) for draw in range(100)])
+    case.effect_over_draws("high-frequency share of V above that of A^16 V", np.log(before / after).tolist())
+    case.effect_over_draws("high-frequency share of A^16 V below 1 %", (0.01 - after).tolist())

@@ -11,6 +11,8 @@ from harness.probes.request import PROBES, ProbeRequest
 from harness.profile import Profile
 from harness.run import ModelSpec, Run, source_of
 
+NO_DATA = "none"  # as the catalogue says it
+
 
 @dataclass(frozen=True)
 class Case:
@@ -37,7 +39,12 @@ class Case:
 
     @property
     def seeds(self) -> list[int]:
-        """Those of the profile; only the first where a network is not trained here, for it has no second replicate."""
+        """Those of the profile; only the first where a network is not trained here, for it has no second replicate.
+
+        None where there is no network at all.
+        """
+        if not self.models:
+            return []
         fixed = any(spec.is_trained_already for spec in self.models.values())
         return self.profile.seeds[:1] if fixed else self.profile.seeds
 
@@ -67,9 +74,13 @@ def expand(
 ) -> tuple[list[Case], list[str]]:
     """All cases of a test under a profile: data sets × the models of each role; and the roles that nobody plays.
 
+    A test without roles is about mathematics: one case, with neither data nor networks.
+
     Raises:
         HarnessError: an unknown probe.
     """
+    if not roles:
+        return [Case(claim, part, NO_DATA, {}, profile, ())], []
     for probe in probes:
         if probe not in PROBES:
             raise HarnessError(f"claim {claim}: no probe {probe!r}; {nearest(probe, PROBES)}")

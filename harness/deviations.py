@@ -38,6 +38,8 @@ def deviations(claim: Claim, case: Case, dataset_title: str) -> list[str]:
     Args:
         dataset_title: of the data that were used, which says so when the images are a lossy copy.
     """
+    if not case.models:
+        return []
     info = DATASETS[case.dataset]
     found = []
     if case.dataset != claim.dataset:

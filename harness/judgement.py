@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.case import Case
+from harness.case import NO_DATA, Case
 from harness.catalogue import Catalogue, Claim, EffectRule, Rule
 from harness.deviations import deviations
 from harness.errors import HarnessError, nearest
@@ -96,18 +96,15 @@ class Judgement:
         roles = [role] if minus is None else [role, minus]
         tables = {each: [self._table(each, probe, seed) for seed in self.case.seeds] for each in roles}
         interval = _interval(statistic, tables[role], minus_statistic or statistic, tables[minus] if minus else None)
-        self.effects[name] = Effect(
-            name=name,
-            unit=wanted.unit,
-            value=interval.value,
-            low=interval.low,
-            high=interval.high,
-            level=interval.level,
-            n=interval.n,
-            replicate=interval.replicate,
-            null=wanted.null,
-            decides=wanted.decides,
-        )
+        self._keep(wanted, interval)
+
+    def effect_over_draws(self, name: str, values: Sequence[float]) -> None:
+        """An effect that needs no network: the mean of a number over independent random draws, at least two.
+
+        Raises:
+            HarnessError: the rule names no such effect.
+        """
+        self._keep(self._wanted(name), over_seeds(values, replicate="random draw"))
 
     def average(self, role: str, *, probe: str | None = None) -> pd.DataFrame:
         """A role's table, averaged over samples and seeds; for what a test has to settle before it measures effects."""
@@ -137,6 +134,20 @@ class Judgement:
     def leave_not_run(self, reason: str) -> None:
         """Evidence that there is none, and why."""
         self._leave("not run", reason, [], [])
+
+    def _keep(self, wanted: EffectRule, interval: Interval) -> None:
+        self.effects[wanted.name] = Effect(
+            name=wanted.name,
+            unit=wanted.unit,
+            value=interval.value,
+            low=interval.low,
+            high=interval.high,
+            level=interval.level,
+            n=interval.n,
+            replicate=interval.replicate,
+            null=wanted.null,
+            decides=wanted.decides,
+        )
 
     def _only_probe(self) -> str:
         (request,) = self.case.requests
@@ -195,7 +206,7 @@ class Judgement:
 
     def _leave(self, verdict: Verdict, reason: str, effects: list[Effect], tables: list[str]) -> None:
         claim, rule, case = self.claim, self.rule, self.case
-        title = self.place.titles.get(case.dataset, case.dataset)
+        title = "no data" if case.dataset == NO_DATA else self.place.titles.get(case.dataset, case.dataset)
         evidence = Evidence(
             claim=claim.id,
             statement=claim.statement,

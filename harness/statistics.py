@@ -31,8 +31,8 @@ class Interval:
     level: float = LEVEL
 
 
-def over_seeds(values: Sequence[float]) -> Interval:
-    """Student's t interval of the mean over seeds.
+def over_seeds(values: Sequence[float], replicate: str = "seed") -> Interval:
+    """Student's t interval of the mean over seeds, or over other independent replicates.
 
     Args:
         values: one number a seed, at least two.
@@ -41,9 +41,9 @@ def over_seeds(values: Sequence[float]) -> Interval:
 
     mean = sum(values) / len(values)
     if max(values) == min(values):  # scipy has no interval for a spread of 0
-        return Interval(mean, mean, mean, len(values), "seed")
+        return Interval(mean, mean, mean, len(values), replicate)
     interval = stats.ttest_1samp(values, 0.0).confidence_interval(LEVEL)
-    return Interval(mean, float(interval.low), float(interval.high), len(values), "seed")
+    return Interval(mean, float(interval.low), float(interval.high), len(values), replicate)
 
 
 def difference_over_seeds(one: Sequence[float], other: Sequence[float]) -> Interval:

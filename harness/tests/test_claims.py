@@ -8,8 +8,12 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from harness.catalogue import load_catalogue
 
@@ -116,3 +120,17 @@ def test_pretended_stages_are_equal_parts_and_the_stronger_contrast_counts():
         for b in range(13)
     )
     assert stages.pretended_contrast(table) == pytest.approx(1.0)
+
+
+@given(arrays(float, (7, 7), elements=st.floats(0.05, 1)), arrays(float, (7, 3), elements=st.floats(-1, 1)))
+def test_averaging_with_positive_weights_again_and_again_leaves_the_mean(weights, values):
+    """Any positive weights whose rows sum to one, softmax or not (Prop. B.1)."""
+    averaging = weights / weights.sum(1, keepdims=True)
+    assert lowpass.high_frequency_share(np.linalg.matrix_power(averaging, 300) @ (values + 3)) < 1e-6
+
+
+@given(arrays(float, (7, 3), elements=st.floats(-1, 1)))
+def test_the_high_frequency_share_is_what_is_orthogonal_to_the_mean(values):
+    high = values - values.mean(0)
+    whole = lowpass.high_frequency_share(high + 2)
+    assert whole == pytest.approx(np.sqrt((high**2).sum() / ((high**2).sum() + 4 * values.size)), abs=1e-9)

@@ -122,6 +122,30 @@ def test_a_verdict_is_an_outcome_and_leaves_evidence(session, project, values, o
     assert "F1" in (result_folder(result) / "report.html").read_text()
 
 
+WITHOUT_NETWORKS = """
+import pytest
+
+@pytest.mark.claim("F1", roles=[], probes=[])
+def test_claim(case):
+    case.effect_over_draws("effect", [1.0, 1.5, 2.0])
+"""
+
+
+def test_a_claim_without_networks_needs_neither_data_nor_training(session, project, pytester, tmp_path):
+    project(body=WITHOUT_NETWORKS)
+    result = session("--data-root", str(tmp_path / "nothing"), store=tmp_path / "store")
+    result.assert_outcomes(passed=1)
+    path = pytester.path / "results" / "tiny" / "evidence" / "F1" / "none.json"
+    evidence = json.loads(path.read_text())
+    (effect,) = evidence["effects"]
+    assert (effect["value"], effect["n"], effect["replicate"]) == (1.5, 3, "random draw")
+    assert evidence["case"] == {"dataset": "none", "dataset_title": "no data", "models": {}, "seeds": []}
+    assert (evidence["deviations"], evidence["tables"], evidence["provenance"]["run_ids"]) == ([], [], [])
+    planned = session("--plan", store=tmp_path / "store")
+    planned.assert_outcomes()
+    planned.stdout.fnmatch_lines(["0 runs, 0 to train*"])
+
+
 def result_folder(result):
     (line,) = [line for line in result.outlines if line.startswith("report: ")]
     from pathlib import Path
