@@ -272,8 +272,17 @@ def test_random_quadratics(given_spectrum, seed, basis, shift):
         ).sum()
     image = found.vectors @ symmetric(values, seed) + shift * found.vectors
     residual = (image - torch.from_numpy(found.values)[:, None] * found.vectors).norm(dim=1).numpy()
-    np.testing.assert_allclose(residual / np.abs(found.values), found.residuals, atol=1e-9)
+    np.testing.assert_allclose(residual / np.abs(found.values), found.residuals, atol=1e-11)
+    np.testing.assert_allclose(found.vectors @ found.vectors.T, np.eye(5), atol=1e-11)
     assert found.residuals.max() < 1e-3
+
+
+def test_single_precision_stays_orthogonal_over_many_restarts():
+    values = np.concatenate([np.linspace(-1, 1, 200), [1.03, -1.02, 1.02, -1.01, 1.01]])
+    found = solve(symmetric(values).float(), basis=14)
+    assert found.products > 50
+    np.testing.assert_allclose(found.vectors @ found.vectors.T, np.eye(5), atol=1e-5)
+    np.testing.assert_allclose(np.abs(found.values), [1.03, 1.02, 1.02, 1.01, 1.01], rtol=1e-3)
 
 
 def test_a_matrix_smaller_than_what_is_asked_for():
