@@ -67,6 +67,7 @@ def execute(
         HarnessError: what the training or a probe refused.
     """
     from harness.data import load_dataset
+    from harness.training.checkpoint import drop_states
     from harness.training.loop import train
 
     run = job.run
@@ -82,6 +83,7 @@ def execute(
                 report=lambda figures: report({"doing": "training", **figures}),
                 should_stop=should_stop,
             )
+        drop_states(store, run)
         for probe in job.probes:
             if store.read(probe.key(run.run_id)) is None:
                 report({"doing": probe.probe})

@@ -56,6 +56,12 @@ def states(store: Store, run: Run) -> list[str]:
     return [key for key in store.keys(run.folder) if key.rpartition("/")[2].startswith("step-")]
 
 
+def drop_states(store: Store, run: Run) -> None:
+    """Remove the states of a finished run; one may be left where a process was killed right after finishing it."""
+    for key in states(store, run):
+        store.delete(key)
+
+
 def load_state(
     store: Store, run: Run, model: nn.Module, optimizer: torch.optim.Optimizer, augmenter: torch.Generator
 ) -> Position | None:

@@ -184,5 +184,4 @@ def _finish(
         "versions": versions(),
     }
     store.write(run.checkpoint_key, files, meta)
-    for key in checkpoint.states(store, run):
-        store.delete(key)
+    checkpoint.drop_states(store, run)
