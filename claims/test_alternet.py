@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+
+from harness.probes import ape, nep, wanted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,3 +24,9 @@ def accuracy(predictions: pd.DataFrame) -> float:
 def test_A2_alternet_beats_its_resnet_and_resnet_beats_vit(case: Judgement) -> None:
     case.effect("AlterNet above pre-activation ResNet", "alternet", accuracy, minus="preact_resnet")
     case.effect("pre-activation ResNet above ViT", "preact_resnet", accuracy, minus="vit")
+
+
+@pytest.mark.claim("A3", roles=["alternet", "resnet"], probes=[wanted("hessian", after=0)])
+def test_A3_after_warmup_the_loss_of_alternet_is_flatter_and_nearly_convex(case: Judgement) -> None:
+    case.effect("ResNet APE above AlterNet APE", "resnet", lambda spectrum: np.log(ape(spectrum)), minus="alternet")
+    case.effect("AlterNet NEP below 2 %", "alternet", lambda spectrum: 0.02 - nep(spectrum))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
-from harness.errors import HarnessError, nearest
-from harness.probes.request import PROBES, ProbeRequest
-from harness.profile import Profile
+from harness.errors import HarnessError
+from harness.probes.request import ProbeRequest
+from harness.probes.wanted import Wanted, wanted
+from harness.profile import Player, Profile
 from harness.run import ModelSpec, Run, source_of
 
 NO_DATA = "none"  # as the catalogue says it
@@ -19,23 +21,33 @@ class Case:
     """What a test item needs, known at collection and without torch.
 
     Attributes:
-        models: role -> the model that plays it, in the order in which the test names the roles.
-        requests: what is measured of every run.
+        roles: in the order in which the test names them.
+        cast: role of the profile -> the model that plays it and its variants here.
+        probes: what is measured of every run.
     """
 
     claim: str
     part: str | None
     dataset: str
-    models: dict[str, ModelSpec]
+    roles: tuple[str, ...]
+    cast: dict[str, ModelSpec]
     profile: Profile
-    requests: tuple[ProbeRequest, ...]
-    varying: tuple[str, ...] = ()
+    probes: tuple[Wanted, ...]
 
     @property
     def name(self) -> str:
         """The case within its claim: part, data set, and the models of roles that several models play."""
-        chosen = [str(self.models[role]).replace("/", "-") for role in self.varying]
+        chosen = [str(spec).replace("/", "-") for role, spec in self.cast.items() if len(self.profile.roles[role]) > 1]
         return "-".join([*([self.part] if self.part else []), self.dataset, *chosen])
+
+    @cached_property
+    def players(self) -> dict[str, Player]:
+        """Who plays which role."""
+        return {role: self.profile.player(role, self.cast[self.profile.lead(role)]) for role in self.roles}
+
+    @property
+    def models(self) -> dict[str, ModelSpec]:
+        return {role: player.model for role, player in self.players.items()}
 
     @property
     def seeds(self) -> list[int]:
@@ -43,55 +55,59 @@ class Case:
 
         None where there is no network at all.
         """
-        if not self.models:
+        if not self.roles:
             return []
         fixed = any(spec.is_trained_already for spec in self.models.values())
         return self.profile.seeds[:1] if fixed else self.profile.seeds
 
     def run(self, role: str, seed: int, fingerprint: str) -> Run:
-        model, recipe = self.models[role], self.profile.recipe
-        if model.is_trained_already:
-            recipe = recipe.model_copy(update={"epochs": 0, "warmup_epochs": 0})
+        player = self.players[role]
         return Run(
-            model=model,
+            model=player.model,
             dataset=self.dataset,
             fingerprint=fingerprint,
-            train_images=self.profile.images.train,
-            recipe=recipe,
+            train_images=player.train_images(self.profile, self.dataset),
+            recipe=player.recipe,
             seed=seed,
-            source=source_of(model),
+            source=source_of(player.model),
         )
 
-    def runs(self, fingerprint: str) -> Iterator[Run]:
-        """All runs, seed by seed, so that an early stop leaves whole replicates."""
+    def request(self, role: str, probe: Wanted) -> ProbeRequest:
+        """A probe of the case as it is asked of this role's runs: an epoch is counted in their own recipe."""
+        return probe.request(self.profile, self.players[role])
+
+    def runs(self, fingerprint: str) -> Iterator[tuple[Run, list[ProbeRequest]]]:
+        """All runs with what is measured of them, seed by seed, so that an early stop leaves whole replicates."""
         for seed in self.seeds:
-            for role in self.models:
-                yield self.run(role, seed, fingerprint)
+            for role in self.roles:
+                yield self.run(role, seed, fingerprint), [self.request(role, probe) for probe in self.probes]
 
 
 def expand(
-    claim: str, part: str | None, roles: Sequence[str], probes: Sequence[str], profile: Profile
+    claim: str, part: str | None, roles: Sequence[str], probes: Sequence[Wanted | str], profile: Profile
 ) -> tuple[list[Case], list[str]]:
     """All cases of a test under a profile: data sets × the models of each role; and the roles that nobody plays.
 
-    A test without roles is about mathematics: one case, with neither data nor networks.
+    A test without roles is about mathematics: one case, with neither data nor networks. A role that ends in `*` stands
+    for all variants of the profile whose names begin so, in its order.
 
     Raises:
         HarnessError: an unknown probe.
     """
     if not roles:
-        return [Case(claim, part, NO_DATA, {}, profile, ())], []
-    for probe in probes:
-        if probe not in PROBES:
-            raise HarnessError(f"claim {claim}: no probe {probe!r}; {nearest(probe, PROBES)}")
-    missing = [role for role in roles if not profile.roles.get(role)]
+        return [Case(claim, part, NO_DATA, (), {}, profile, ())], []
+    try:
+        chosen = tuple(wanted(probe) if isinstance(probe, str) else probe for probe in probes)
+    except HarnessError as error:
+        raise HarnessError(f"claim {claim}: {error}") from None
+    roles = [name for role in roles for name in profile.roles_like(role)]
+    missing = [role for role in roles if not profile.has(role)]
     if missing:
         return [], missing
-    varying = tuple(role for role in roles if len(profile.roles[role]) > 1)
-    requests = tuple(profile.request(probe) for probe in probes)
+    leads = list(dict.fromkeys(profile.lead(role) for role in roles))
     cases = [
-        Case(claim, part, dataset, dict(zip(roles, models, strict=True)), profile, requests, varying)
+        Case(claim, part, dataset, tuple(roles), dict(zip(leads, models, strict=True)), profile, chosen)
         for dataset in profile.datasets
-        for models in product(*(profile.roles[role] for role in roles))
+        for models in product(*(profile.roles[role] for role in leads))
     ]
     return cases, []

@@ -38,7 +38,7 @@ def deviations(claim: Claim, case: Case, dataset_title: str) -> list[str]:
     Args:
         dataset_title: of the data that were used, which says so when the images are a lossy copy.
     """
-    if not case.models:
+    if not case.roles:
         return []
     info = DATASETS[case.dataset]
     found = []
@@ -65,7 +65,7 @@ def _subsets(case: Case, info: DatasetInfo) -> list[str]:
 
 def _models(claim: Claim, case: Case) -> list[str]:
     found = []
-    for role, spec in case.models.items():
+    for role, spec in case.cast.items():
         used = str(spec).removeprefix(SUBJECT)
         if role in claim.models and used != claim.models[role]:
             found.append(f"{used} instead of {claim.models[role]}")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.probes.request import ProbeRequest
-from harness.run import Run
+from harness.probes.request import PROBES, ProbeRequest
+from harness.run import Run, missing_weights
 from harness.store import Store
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from harness.data import Dataset
 
@@ -21,35 +22,30 @@ Report = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Job:
-    """A run and the probes that are missing.
+    """A run, which of its weights are wanted, and the probes that are missing.
 
     Attributes:
-        training: whether weights are missing too.
-        keep: epochs behind the warm-up (0: its end) whose weights are kept besides the last.
+        wanted: epochs behind the warm-up (0: its end), None for the finished run.
+        training: whether some of them are missing.
     """
 
     run: Run
     probes: tuple[ProbeRequest, ...]
     training: bool
-    keep: tuple[int, ...] = ()
+    wanted: tuple[int | None, ...] = (None,)
 
     def to_plain(self) -> dict[str, Any]:
         return {
             "run": self.run.model_dump(mode="json"),
             "probes": [probe.model_dump(mode="json") for probe in self.probes],
             "training": self.training,
-            "keep": list(self.keep),
+            "wanted": list(self.wanted),
         }
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Job:
         probes = tuple(ProbeRequest.model_validate_plain(probe) for probe in plain["probes"])
-        return cls(Run.model_validate(plain["run"]), probes, plain["training"], tuple(plain["keep"]))
-
-    def missing_weights(self, store: Store) -> bool:
-        """Whether the store lacks the final weights or some that are to be kept."""
-        keys = [self.run.checkpoint_key, *map(self.run.epoch_key, self.keep)]
-        return any(store.read(key) is None for key in keys)
+        return cls(Run.model_validate(plain["run"]), probes, plain["training"], tuple(plain["wanted"]))
 
 
 def execute(
@@ -73,17 +69,18 @@ def execute(
     run = job.run
     dataset = load_dataset(run.dataset, store, root=root, say=lambda line: report({"doing": line}))
     with store.lock(run.folder, should_stop=should_stop, waiting=lambda: report({"doing": "waiting"})):
-        if job.missing_weights(store):
+        if missing_weights(store, run, job.wanted):
             train(
                 run,
                 dataset,
-                keep=job.keep,
+                wanted=job.wanted,
                 store=store,
                 device=device,
                 report=lambda figures: report({"doing": "training", **figures}),
                 should_stop=should_stop,
             )
-        drop_states(store, run)
+        if not missing_weights(store, run, [None]):
+            drop_states(store, run)
         for probe in job.probes:
             if store.read(probe.key(run.run_id)) is None:
                 report({"doing": probe.probe})
@@ -91,22 +88,24 @@ def execute(
 
 
 def measure(run: Run, request: ProbeRequest, dataset: Dataset, *, store: Store, device: torch.device) -> None:
-    """Run one probe on the finished checkpoint of a run and keep its table."""
+    """Run one probe on the weights of a run and keep its table."""
     import harness.probes
-    from harness.data import balanced_subset
     from harness.provenance import hardware, versions
     from harness.tables import to_parquet
     from harness.training import checkpoint
-    from harness.training.loader import Resident
     from harness.training.loop import build_model
 
     model = build_model(run, dataset.info).to(device)
-    checkpoint.load_weights(store, run, model)
+    checkpoint.load_weights(store, run, model, request.epoch)
     parameters = request.parameters.model_dump()
-    count = parameters.pop("images") or request.test_images
-    split = Resident(balanced_subset(dataset.test, count), dataset.info, device)
-    probe = getattr(harness.probes, request.probe)
-    table = probe(model, split.batches(PROBE_BATCH), **parameters)
+    kind = PROBES[request.probe]
+    if kind.split == "train":
+        batches = _training_batches(run, dataset, parameters, device)
+    else:
+        batches = _test_batches(dataset, parameters.pop("images") or request.test_images, device)
+    if kind.l2:
+        parameters["weight_decay"] = run.recipe.weight_decay
+    table = getattr(harness.probes, request.probe)(model, batches, **parameters)
     meta = {
         "run": str(run),
         "request": request.model_dump(mode="json"),
@@ -117,3 +116,24 @@ def measure(run: Run, request: ProbeRequest, dataset: Dataset, *, store: Store, 
 
 
 PROBE_BATCH = 250
+
+
+def _test_batches(dataset: Dataset, count: int | None, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    from harness.data import balanced_subset
+    from harness.training.loader import Resident
+
+    return Resident(balanced_subset(dataset.test, count), dataset.info, device).batches(PROBE_BATCH)
+
+
+def _training_batches(
+    run: Run, dataset: Dataset, parameters: dict[str, Any], device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Of the images that the run was trained on; takes what they depend on out of the probe's parameters."""
+    from harness.data import balanced_subset
+    from harness.training.batch import drawn_batches
+    from harness.training.loader import Resident
+
+    recipe = run.recipe if parameters.pop("augment") else run.recipe.without_augmentation
+    drawn = {name: parameters.pop(name) for name in ("images", "batch_size", "seed")}
+    split = Resident(balanced_subset(dataset.train, run.train_images), dataset.info, device)
+    return drawn_batches(split, recipe, **drawn)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.case import NO_DATA, Case
 from harness.catalogue import Catalogue, Claim, EffectRule, Rule
@@ -25,6 +25,7 @@ from harness.evidence import (
 )
 from harness.files import write_atomically
 from harness.probes.request import PROBES, ProbeRequest
+from harness.probes.wanted import Wanted
 from harness.provenance import commit, versions
 from harness.run import Run
 from harness.statistics import Interval, SampleTable, difference_over_seeds, over_samples, over_seeds
@@ -35,7 +36,7 @@ from harness.verdict import judge
 if TYPE_CHECKING:
     import pandas as pd
 
-Statistic = Callable[["pd.DataFrame"], float]
+Statistic = Callable[..., float]
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Judgement:
     case: Case
     place: Place
     effects: dict[str, Effect] = field(default_factory=dict)
-    _tables: dict[tuple[str, str, int], SampleTable] = field(default_factory=dict)
+    _tables: dict[tuple[str, Wanted, int], SampleTable] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
 
     @property
@@ -71,32 +72,45 @@ class Judgement:
     def effect(
         self,
         name: str,
-        role: str,
+        role: str | Sequence[str],
         statistic: Statistic,
         *,
         minus: str | None = None,
         minus_statistic: Statistic | None = None,
-        probe: str | None = None,
+        probe: Wanted | str | Sequence[Wanted] | None = None,
     ) -> None:
         """Measure one effect that the rule names.
 
         Args:
             name: as in the catalogue, which also gives unit and null.
-            role: whose table it is computed from, seed by seed.
+            role: whose table it is computed from, seed by seed; of several roles, the statistic takes a table each.
             statistic: takes a table averaged over its samples, returns the number; larger is more as the paper says.
             minus: the effect is the difference to this role.
             minus_statistic: of the role in `minus`, where it is another one.
-            probe: whose table; needed only when the test wants several probes.
+            probe: whose table; needed only when the test wants several probes. Of several, the statistic takes a table
+                each, one role's after the other's.
 
         Raises:
             HarnessError: the rule names no such effect, or the case has no such role.
         """
         wanted = self._wanted(name)
-        probe = probe or self._only_probe()
-        roles = [role] if minus is None else [role, minus]
-        tables = {each: [self._table(each, probe, seed) for seed in self.case.seeds] for each in roles}
-        interval = _interval(statistic, tables[role], minus_statistic or statistic, tables[minus] if minus else None)
-        self._keep(wanted, interval)
+        roles = [role] if isinstance(role, str) else list(role)
+        probes = [probe] if probe is None or isinstance(probe, Wanted | str) else list(probe)
+
+        def tables(roles: list[str]) -> list[list[SampleTable]]:
+            """[seed][table]"""
+            return [
+                [self._table(role, self._probe(probe), seed) for role in roles for probe in probes]
+                for seed in self.case.seeds
+            ]
+
+        others = tables([minus]) if minus else None
+        self._keep(wanted, _interval(statistic, tables(roles), minus_statistic or statistic, others))
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """In the order in which the test names them; the variants that a pattern stands for in that of the profile."""
+        return self.case.roles
 
     def effect_over_draws(self, name: str, values: Sequence[float]) -> None:
         """An effect that needs no network: the mean of a number over independent random draws, at least two.
@@ -106,13 +120,13 @@ class Judgement:
         """
         self._keep(self._wanted(name), over_seeds(values, replicate="random draw"))
 
-    def average(self, role: str, *, probe: str | None = None) -> pd.DataFrame:
+    def average(self, role: str, *, probe: Wanted | str | None = None) -> pd.DataFrame:
         """A role's table, averaged over samples and seeds; for what a test has to settle before it measures effects."""
         import pandas as pd
 
-        probe = probe or self._only_probe()
-        keys = list(PROBES[probe].keys)
-        tables = [self._table(role, probe, seed).mean() for seed in self.case.seeds]
+        wanted = self._probe(probe)
+        keys = list(PROBES[wanted.probe].keys)
+        tables = [self._table(role, wanted, seed).mean() for seed in self.case.seeds]
         return pd.concat(tables).groupby(keys, as_index=False).mean()
 
     def judge(self) -> tuple[Verdict, str]:
@@ -149,9 +163,15 @@ class Judgement:
             decides=wanted.decides,
         )
 
-    def _only_probe(self) -> str:
-        (request,) = self.case.requests
-        return request.probe
+    def _probe(self, probe: Wanted | str | None) -> Wanted:
+        """That probe of the case, or its only one."""
+        if probe is None and len(self.case.probes) == 1:
+            return self.case.probes[0]
+        known = {each.name: each for each in self.case.probes}
+        name = probe.name if isinstance(probe, Wanted) else str(probe)
+        if name not in known:
+            raise HarnessError(f"claim {self.claim.id}: its test asks for no probe {name!r}; {nearest(name, known)}")
+        return known[name]
 
     def _wanted(self, name: str) -> EffectRule:
         known = {wanted.name: wanted for wanted in self.rule.effects}
@@ -164,8 +184,9 @@ class Judgement:
             raise HarnessError(f"claim {self.claim.id}: no role {role!r}; {nearest(role, self.case.models)}")
         return self.case.run(role, seed, self.place.fingerprints[self.case.dataset])
 
-    def _read(self, role: str, request: ProbeRequest, seed: int) -> pd.DataFrame:
+    def _read(self, role: str, probe: Wanted, seed: int) -> pd.DataFrame:
         run = self._run(role, seed)
+        request = self.case.request(role, probe)
         artifact = self.place.store.read(request.key(run.run_id))
         if artifact is None:
             raise HarnessError(
@@ -173,16 +194,10 @@ class Judgement:
             )
         return read_parquet(artifact.path / "table.parquet")
 
-    def _table(self, role: str, probe: str, seed: int) -> SampleTable:
+    def _table(self, role: str, probe: Wanted, seed: int) -> SampleTable:
         key = role, probe, seed
         if key not in self._tables:
-            request = next((request for request in self.case.requests if request.probe == probe), None)
-            if request is None:
-                known = [request.probe for request in self.case.requests]
-                raise HarnessError(
-                    f"claim {self.claim.id}: its test asks for no probe {probe!r}; {nearest(probe, known)}"
-                )
-            self._tables[key] = SampleTable(self._read(role, request, seed), PROBES[probe])
+            self._tables[key] = SampleTable(self._read(role, probe, seed), PROBES[probe.probe])
         return self._tables[key]
 
     def _copy_tables(self) -> list[str]:
@@ -190,16 +205,16 @@ class Judgement:
         import pandas as pd
 
         paths = []
-        for request in self.case.requests:
+        for probe in self.case.probes:
             parts = [
-                self._read(role, request, seed).assign(role=role, model=str(spec), seed=seed)
-                for role, spec in self.case.models.items()
+                self._read(role, probe, seed).assign(role=role, model=str(player), seed=seed)
+                for role, player in self.case.players.items()
                 for seed in self.case.seeds
             ]
             table = pd.concat(parts, ignore_index=True)
             first = ["role", "model", "seed"]
             table = table[first + [column for column in table.columns if column not in first]]
-            relative = Path("tables") / self.case.claim / self.case.name / f"{request.probe}.parquet"
+            relative = Path("tables") / self.case.claim / self.case.name / f"{probe.name}.parquet"
             write_atomically(self.place.results / relative, to_parquet(table))
             paths.append(relative.as_posix())
         return paths
@@ -215,7 +230,7 @@ class Judgement:
             case=CaseRecord(
                 dataset=case.dataset,
                 dataset_title=title,
-                models={role: str(spec) for role, spec in case.models.items()},
+                models={role: str(player) for role, player in case.players.items()},
                 seeds=case.seeds,
             ),
             verdict=verdict,
@@ -232,10 +247,15 @@ class Judgement:
         )
         write_evidence(self.place.results, case.name, evidence)
 
+    def _training(self, run: Run, requests: Sequence[ProbeRequest]) -> dict[str, Any] | None:
+        """What is known of a training: of its end, or of the last weights that were wanted of it."""
+        wanted = sorted({request.epoch for request in requests}, key=lambda epoch: (epoch is not None, -(epoch or 0)))
+        return next((meta for epoch in wanted if (meta := self.place.store.meta(run.weights_key(epoch)))), None)
+
     def _provenance(self) -> Provenance:
         fingerprint = self.place.fingerprints.get(self.case.dataset)
         runs = list(self.case.runs(fingerprint)) if fingerprint else []
-        metas = [meta for run in runs if (meta := self.place.store.meta(run.checkpoint_key))]
+        metas = [meta for run, requests in runs if (meta := self._training(run, requests))]
         sha, dirty = commit(self.place.root)
         return Provenance(
             commit=sha,
@@ -243,21 +263,26 @@ class Judgement:
             versions=versions(),
             device="; ".join(sorted({meta["device"] for meta in metas})) or "none",
             dataset_fingerprint=fingerprint or "unknown",
-            run_ids=[run.run_id for run in runs],
+            run_ids=[run.run_id for run, _ in runs],
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=sum(meta["seconds"] for meta in metas) + time.monotonic() - self._began,
         )
 
 
 def _interval(
-    statistic: Statistic, tables: list[SampleTable], other: Statistic, others: list[SampleTable] | None
+    statistic: Statistic, tables: list[list[SampleTable]], other: Statistic, others: list[list[SampleTable]] | None
 ) -> Interval:
     """Over seeds when there are several, else over the samples of the one; with `others`, of the difference to them."""
-    if len(tables) == 1:
-        if others is None:
-            return over_samples(statistic, tables)
-        return over_samples(lambda table, less: statistic(table) - other(less), [*tables, *others])
-    values = [statistic(table.mean()) for table in tables]
+
+    def values(statistic: Statistic, tables: list[list[SampleTable]]) -> list[float]:
+        return [statistic(*(table.mean() for table in of_seed)) for of_seed in tables]
+
+    if len(tables) > 1:
+        means = values(statistic, tables)
+        return over_seeds(means) if others is None else difference_over_seeds(means, values(other, others))
+    (mine,) = tables
     if others is None:
-        return over_seeds(values)
-    return difference_over_seeds(values, [other(table.mean()) for table in others])
+        return over_samples(statistic, mine)
+    (less,) = others
+    count = len(mine)
+    return over_samples(lambda *means: statistic(*means[:count]) - other(*means[count:]), [*mine, *less])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.case import Case
 from harness.job import Job
 from harness.probes.request import ProbeRequest
-from harness.run import Run
+from harness.profile import Profile
+from harness.run import Run, missing_weights
 from harness.store import Store
 
 
@@ -20,14 +22,20 @@ class Item:
     requests: tuple[ProbeRequest, ...]
     trained: bool
     missing: tuple[ProbeRequest, ...]
-    keep: tuple[int, ...]
+    wanted: tuple[int | None, ...]
     seconds: float | None
+
+    @property
+    def epochs(self) -> int:
+        """Of training, warm-up included, until all that is wanted is there."""
+        recipe = self.run.recipe
+        return recipe.warmup_epochs + max(recipe.epochs if each is None else each for each in self.wanted)
 
     @property
     def job(self) -> Job | None:
         if self.trained and not self.missing:
             return None
-        return Job(self.run, self.missing, training=not self.trained, keep=self.keep)
+        return Job(self.run, self.missing, training=not self.trained, wanted=self.wanted)
 
 
 @dataclass(frozen=True)
@@ -45,23 +53,31 @@ def make_plan(cases: Iterable[Case], fingerprints: dict[str, str], store: Store)
     Args:
         fingerprints: data set -> fingerprint of its content; a run's identity depends on it.
     """
-    wanted: dict[str, tuple[Run, dict[str, ProbeRequest], Case]] = {}
+    everything: dict[str, tuple[Run, dict[str, ProbeRequest], Profile]] = {}
     for case in cases:
-        for run in case.runs(fingerprints[case.dataset]):
-            _, requests, _ = wanted.setdefault(run.run_id, (run, {}, case))
-            requests.update({request.key(run.run_id): request for request in case.requests})
+        for run, asked in case.runs(fingerprints[case.dataset]):
+            _, requests, _ = everything.setdefault(run.run_id, (run, {}, case.profile))
+            requests.update({request.key(run.run_id): request for request in asked})
 
     speeds = measured_speeds(store)
     items = []
-    for run, requests, case in wanted.values():
-        keep = () if run.model.is_trained_already else tuple(case.profile.keep)
-        trained = not Job(run, (), training=True, keep=keep).missing_weights(store)
+    for run, requests, profile in everything.values():
+        wanted = wanted_epochs(run, requests.values(), profile)
+        trained = not missing_weights(store, run, wanted)
         missing = tuple(request for key, request in requests.items() if store.read(key) is None)
-        speed = speeds.get((str(run.model), run.dataset)) or case.profile.throughput.get(run.model.name)
-        images = case.profile.train_size(run.dataset) * run.recipe.total_epochs
-        seconds = 0.0 if trained else images / speed if speed else None
-        items.append(Item(run, tuple(requests.values()), trained, missing, keep, seconds))
+        speed = speeds.get((str(run.model), run.dataset)) or profile.throughput.get(run.model.name)
+        item = Item(run, tuple(requests.values()), trained, missing, wanted, None)
+        images = (run.train_images or profile.train_size(run.dataset)) * item.epochs
+        items.append(replace(item, seconds=0.0 if trained else images / speed if speed else None))
     return Plan(tuple(items))
+
+
+def wanted_epochs(run: Run, requests: Iterable[ProbeRequest], profile: Profile) -> tuple[int | None, ...]:
+    """Whose weights are wanted: those that are measured, and on the way there those that the profile keeps."""
+    measured = {request.epoch for request in requests}
+    last = run.recipe.epochs if None in measured else max(epoch for epoch in measured if epoch is not None)
+    kept = {epoch for epoch in profile.keep if epoch <= last and run.recipe.epochs}
+    return tuple(sorted(measured | kept, key=lambda epoch: run.recipe.epochs if epoch is None else epoch))
 
 
 def measured_speeds(store: Store) -> dict[tuple[str, str], float]:
@@ -77,14 +93,15 @@ def measured_speeds(store: Store) -> dict[tuple[str, str], float]:
 
 def describe(plan: Plan, workers: int) -> str:
     """The plan as text: a line a run, then the sums."""
-    lines = [f"{'run':<18}{'model':<28}{'data set':<10}{'seed':>5}  {'training':<10}{'probes missing':<24}{'about':>9}"]
+    lines = [f"{'run':<18}{'model':<38}{'data set':<10}{'seed':>5}  {'training':<12}{'about':>9}  probes missing"]
     for item in plan.items:
         run = item.run
-        training = "cached" if item.trained else "to do"
-        probes = ", ".join(request.probe for request in item.missing) or "none"
+        training = "cached" if item.trained else f"{item.epochs} epochs"
+        counts = Counter(request.probe for request in item.missing)
+        probes = ", ".join(f"{name} ×{n}" if n > 1 else name for name, n in counts.items()) or "none"
         about = "" if item.trained else duration(item.seconds)
         lines.append(
-            f"{run.run_id:<18}{run.model!s:<28}{run.dataset:<10}{run.seed:>5}  {training:<10}{probes:<24}{about:>9}"
+            f"{run.run_id:<18}{run.model!s:<38}{run.dataset:<10}{run.seed:>5}  {training:<12}{about:>9}  {probes}"
         )
     to_train = [item for item in plan.items if not item.trained]
     unknown = sum(item.seconds is None for item in to_train)

@@ -146,7 +146,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     cases = [case for item in session.items if (case := _case_of(item))]
     if not cases or session.config.option.collectonly or session.testsfailed:
         return None
-    networks = [case for case in cases if case.models]
+    networks = [case for case in cases if case.roles]
     reproduction = session.config.stash[SESSION]
     capture = session.config.pluginmanager.getplugin("capturemanager")
     try:
@@ -167,7 +167,7 @@ def case(request: pytest.FixtureRequest) -> Judgement:
     session = request.config.stash[SESSION]
     failure = None
     try:
-        judgement = session.judgement(request.param) if request.param.models else session.unjudged(request.param)
+        judgement = session.judgement(request.param) if request.param.roles else session.unjudged(request.param)
     except (NotRun, HarnessError) as reason:
         failure = reason
     if failure is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from harness.data.catalogue import DATASETS, dataset_info
 from harness.errors import HarnessError, nearest
 from harness.evidence import first_problem
-from harness.probes.request import PROBES, Parameters, ProbeRequest
+from harness.probes.request import PROBES, Parameters
 from harness.run import SUBJECT, ModelSpec
 from harness.training.recipe import Recipe, recipe_from
 from models import list_models
@@ -28,11 +29,48 @@ class Images(BaseModel):
     test: int | None = Field(default=None, ge=1)
 
 
+class Variant(BaseModel):
+    """A role that differs from another one: in arguments of its model, in the recipe, or in how much it learns from.
+
+    Attributes:
+        of: the other role.
+        share: of the training images.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    of: str
+    model: dict[str, Any] = {}
+    recipe: dict[str, Any] = {}
+    share: float = Field(default=1.0, gt=0, le=1)
+
+
+@dataclass(frozen=True)
+class Player:
+    """Who plays a role: a model with its recipe and its share of the training images."""
+
+    model: ModelSpec
+    recipe: Recipe
+    share: float = 1.0
+    recipe_changes: tuple[tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        """The model, and what of its training is not as the profile has it for the other roles."""
+        changes = [f"{key} {value}" for key, value in self.recipe_changes]
+        changes += [f"{100 * self.share:g} % of the training images"] if self.share != 1 else []
+        return ", ".join([str(self.model), *changes])
+
+    def train_images(self, profile: Profile, dataset: str) -> int | None:
+        """The size of the class-balanced training subset; None for all."""
+        return profile.images.train if self.share == 1 else round(self.share * profile.train_size(dataset))
+
+
 class Profile(BaseModel):
     """What to train and measure, and how much of it.
 
     Attributes:
         roles: who plays which part of a claim; a role with several models makes a case for each.
+        variants: further roles, made from these.
         keep: epochs behind the warm-up whose weights are kept besides the last; 0 is the end of the warm-up.
         throughput: training images per second and CPU core by model name, for the plan's estimate before anything of
             the kind has been trained here.
@@ -46,6 +84,7 @@ class Profile(BaseModel):
     images: Images = Images()
     seeds: list[int] = Field(min_length=1)
     roles: dict[str, list[ModelSpec]]
+    variants: dict[str, Variant] = {}
     recipe: Recipe
     keep: list[int] = []
     probes: dict[str, dict[str, Any]] = {}
@@ -96,6 +135,22 @@ class Profile(BaseModel):
         return roles
 
     @model_validator(mode="after")
+    def _variants_of_roles(self) -> Profile:
+        for name, variant in self.variants.items():
+            if name in self.roles:
+                raise ValueError(f"variants.{name}: there is a role of this name")
+            if variant.of not in self.roles:
+                raise ValueError(f"variants.{name}: no role {variant.of!r}; {nearest(variant.of, self.roles)}")
+            try:
+                self._recipe_of(variant)
+            except ValidationError as error:
+                problem = error.errors()[0]
+                key = str(problem["loc"][-1]) if problem["loc"] else ""
+                hint = f"; {nearest(key, Recipe.model_fields)}" if problem["type"] == "extra_forbidden" else ""
+                raise ValueError(f"variants.{name}.recipe.{first_problem(error)}{hint}") from None
+        return self
+
+    @model_validator(mode="after")
     def _epochs_that_are_reached(self) -> Profile:
         for epoch in self.keep:
             if not 0 <= epoch <= self.recipe.epochs or (epoch == 0 and not self.recipe.warmup_epochs):
@@ -110,17 +165,45 @@ class Profile(BaseModel):
             self.parameters(name)
         return self
 
-    def parameters(self, probe: str) -> Parameters:
+    def _recipe_of(self, variant: Variant) -> Recipe:
+        return Recipe.model_validate({**self.recipe.model_dump(), **variant.recipe})
+
+    def has(self, role: str) -> bool:
+        """Whether somebody plays it; networks that are not trained here come in no variants."""
+        leads = self.roles.get(self.lead(role), [])
+        return bool(leads) and not (role in self.variants and any(spec.is_trained_already for spec in leads))
+
+    def lead(self, role: str) -> str:
+        """The role that a variant is made from; any other role itself."""
+        return self.variants[role].of if role in self.variants else role
+
+    def roles_like(self, role: str) -> list[str]:
+        """The variants that a role ending in `*` stands for, or the role itself where there are none."""
+        if not role.endswith("*"):
+            return [role]
+        return [name for name in self.variants if name.startswith(role[:-1])] or [role]
+
+    def player(self, role: str, lead: ModelSpec) -> Player:
+        """Who plays a role while `lead` plays the one that it is a variant of, or the role itself."""
+        if lead.is_trained_already:
+            return Player(lead, self.recipe.model_copy(update={"epochs": 0, "warmup_epochs": 0}))
+        if role not in self.variants:
+            return Player(lead, self.recipe)
+        variant = self.variants[role]
+        model = lead.model_copy(update={"overrides": {**lead.overrides, **variant.model}})
+        recipe = self._recipe_of(variant)
+        changes = tuple((key, value) for key, value in variant.recipe.items() if value != getattr(self.recipe, key))
+        return Player(model, recipe, variant.share, changes)
+
+    def parameters(self, probe: str, changes: dict[str, Any] | None = None) -> Parameters:
+        """The parameters of a probe, as the profile and these changes have them."""
         kind = PROBES[probe].parameters
         try:
-            return kind.model_validate(self.probes.get(probe, {}))
+            return kind.model_validate({**self.probes.get(probe, {}), **(changes or {})})
         except ValidationError as error:
             unknown = [str(problem["loc"][-1]) for problem in error.errors() if problem["type"] == "extra_forbidden"]
             hint = f"; {nearest(unknown[0], kind.model_fields)}" if unknown else ""
             raise ValueError(f"probes.{probe}.{first_problem(error)}{hint}") from None
-
-    def request(self, probe: str) -> ProbeRequest:
-        return ProbeRequest(probe=probe, parameters=self.parameters(probe), test_images=self.images.test)
 
     def train_size(self, dataset: str) -> int:
         return self.images.train or dataset_info(dataset).train_images
@@ -140,7 +223,14 @@ class Profile(BaseModel):
             )
         overrides = {"checkpoint": str(checkpoint)} if checkpoint else {}
         roles = {**self.roles, role: [ModelSpec(name=SUBJECT + target, overrides=overrides)]}
-        return self.model_copy(update={"roles": roles})
+        # A person's model need not take the arguments that a variant changes; nor is it trained in other ways if it
+        # comes with its weights.
+        variants = {
+            name: variant
+            for name, variant in self.variants.items()
+            if variant.of != role or not (variant.model or checkpoint)
+        }
+        return self.model_copy(update={"roles": roles, "variants": variants})
 
 
 def _spec(entry: Any) -> Any:
@@ -180,7 +270,10 @@ def _explain(error: ValidationError) -> str:
         return first_problem(error).replace("Value error, ", "")
     *parents, key = problem["loc"]
     fields: dict[str, Any] = dict(Profile.model_fields)
-    if parents and parents[0] in ("recipe", "images"):
-        fields = {"base": None, **Recipe.model_fields} if parents[0] == "recipe" else dict(Images.model_fields)
+    if parents:
+        known: dict[str, type[BaseModel]] = {"recipe": Recipe, "images": Images, "variants": Variant}
+        within = known.get(str(parents[0]))
+        fields = dict(within.model_fields) if within else fields
+        fields |= {"base": None} if within is Recipe else {}
     place = ".".join(str(part) for part in problem["loc"])
     return f"unknown key {place!r}; {nearest(str(key), fields)}"

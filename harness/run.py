@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from harness.errors import HarnessError
 from harness.identity import digest, short_digest
 from harness.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from harness.store import Store
 
 # Raised whenever the same run would come out with other weights: it is a part of every run's identity.
 TRAINING_VERSION = 1
@@ -70,12 +74,17 @@ class Run(BaseModel):
         """Where the finished checkpoint is kept."""
         return f"{self.folder}/final"
 
-    def epoch_key(self, epoch: int) -> str:
-        """Where the weights after so many epochs behind the warm-up are kept, if the profile asks for them."""
-        return f"{self.folder}/epoch-{epoch:04d}"
+    def weights_key(self, epoch: int | None) -> str:
+        """Where the weights after so many epochs behind the warm-up are kept if asked for; None for the finished."""
+        return self.checkpoint_key if epoch is None else f"{self.folder}/epoch-{epoch:04d}"
 
     def __str__(self) -> str:
         return f"{self.model} on {self.dataset}, seed {self.seed}"
+
+
+def missing_weights(store: Store, run: Run, wanted: Iterable[int | None]) -> list[int | None]:
+    """Those of the wanted weights of a run that the store lacks: epochs behind the warm-up, None for the finished."""
+    return [epoch for epoch in wanted if store.read(run.weights_key(epoch)) is None]
 
 
 SUBJECT = "subject/"

@@ -79,10 +79,10 @@ class Session:
         for name, reason in self.unavailable.items():
             count = len(
                 {
-                    (str(spec), seed)
+                    (player, seed)
                     for case in cases
                     if case.dataset == name
-                    for spec in case.models.values()
+                    for player in map(str, case.players.values())
                     for seed in case.seeds
                 }
             )
@@ -130,12 +130,10 @@ class Session:
         judgement = self.unjudged(case)
         if case.dataset in self.unavailable:
             raise HarnessError(self.unavailable[case.dataset])
-        for run in case.runs(self.fingerprints[case.dataset]):
+        for run, requests in case.runs(self.fingerprints[case.dataset]):
             if run.run_id in self.outcome.failed:
                 raise HarnessError(self.outcome.failed[run.run_id])
-            if self.outcome.stopped and any(
-                self.store.meta(request.key(run.run_id)) is None for request in case.requests
-            ):
+            if self.outcome.stopped and any(self.store.meta(request.key(run.run_id)) is None for request in requests):
                 raise NotRun(f"stopped before {run} was trained and measured; the same command continues")
         return judgement
 

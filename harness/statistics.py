@@ -63,24 +63,26 @@ def over_samples(statistic: Callable[..., float], tables: Sequence[SampleTable])
 
     Args:
         statistic: takes each of `tables` averaged over its samples.
-        tables: of the same samples, which are drawn jointly: the same images for both networks.
+        tables: those of one probe are of the same samples, which are drawn jointly: the same images for both networks.
     """
     import numpy as np
     from scipy import stats
 
-    replicate, samples = tables[0].kind.sample, tables[0].samples
-    everything = np.arange(samples)
+    kinds = list(dict.fromkeys((table.kind.name, table.samples) for table in tables))
+    everything = tuple(np.arange(samples) for _, samples in kinds)
+    replicate, samples = tables[0].kind.sample, min(samples for _, samples in kinds)
 
-    def resampled(chosen: np.ndarray) -> float:
-        return statistic(*(table.mean(chosen) for table in tables))
+    def resampled(*chosen: np.ndarray) -> float:
+        drawn = dict(zip(kinds, chosen, strict=True))
+        return statistic(*(table.mean(drawn[table.kind.name, table.samples]) for table in tables))
 
-    value = resampled(everything)
+    value = resampled(*everything)
     if samples < 2:
         return Interval(value, -math.inf, math.inf, samples, replicate)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # no spread is an interval of no width
         found = stats.bootstrap(
-            (everything,),
+            everything,
             resampled,
             vectorized=False,
             n_resamples=RESAMPLES,

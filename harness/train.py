@@ -12,8 +12,10 @@ from harness.data import load_dataset
 from harness.engine.settings import choose_device, prepare
 from harness.errors import HarnessError, nearest
 from harness.job import Job
+from harness.plan import wanted_epochs
 from harness.profile import Profile, load_profile
 from harness.progress import progress
+from harness.run import missing_weights
 from harness.store import Interrupted, Store
 from harness.training.group import joined
 from harness.training.loop import train
@@ -37,11 +39,11 @@ def train_one(arguments: Namespace) -> None:
         dataset = load_dataset(name, store, root=arguments.data_root)
         seed = profile.seeds[0] if arguments.seed is None else arguments.seed
         run = case.run(arguments.role, seed, dataset.fingerprint)
-        job = Job(run, (), training=True, keep=tuple(profile.keep))
+        job = Job(run, (), training=True, wanted=wanted_epochs(run, [], profile))
         if group.leads:
             stack.enter_context(store.lock(run.folder, should_stop=stop.is_set))
         group.wait()
-        if not job.missing_weights(store):
+        if not missing_weights(store, run, job.wanted):
             if group.leads:
                 print(f"{run}: trained already, {store.root / run.checkpoint_key}")
             return
@@ -52,7 +54,7 @@ def train_one(arguments: Namespace) -> None:
             train(
                 run,
                 dataset,
-                keep=job.keep,
+                wanted=job.wanted,
                 store=store,
                 device=device,
                 report=lambda event: watcher.update(job, {"doing": "training", **event}) if watcher else None,
@@ -66,8 +68,10 @@ def train_one(arguments: Namespace) -> None:
 
 
 def _case(profile: Profile, role: str, dataset: str) -> Case:
-    if role not in profile.roles:
-        raise HarnessError(f"no role {role!r} in profile {profile.name}; {nearest(role, profile.roles)}")
+    if not profile.has(role):
+        known = [*profile.roles, *profile.variants]
+        raise HarnessError(f"no role {role!r} in profile {profile.name}; {nearest(role, known)}")
     if dataset not in profile.datasets:
         raise HarnessError(f"no data set {dataset!r} in profile {profile.name}; {nearest(dataset, profile.datasets)}")
-    return Case("", None, dataset, {role: profile.roles[role][0]}, profile, ())
+    lead = profile.lead(role)
+    return Case("", None, dataset, (role,), {lead: profile.roles[lead][0]}, profile, ())

@@ -1,12 +1,12 @@
-"""Second derivatives of the training loss: leading eigenvalues, spectral density and trace of its Hessian."""
+"""Second derivatives of the training loss: exact products with its Hessian, leading eigenvalues, density and trace.
+
+The probe of the leading eigenvalues is `harness.probes.hessian`.
+"""
 
 from __future__ import annotations
 
 from harness.curvature.density import density as density
 from harness.curvature.density import smooth as smooth
 from harness.curvature.density import trace as trace
-from harness.curvature.spectrum import ape as ape
-from harness.curvature.spectrum import hessian as hessian
-from harness.curvature.spectrum import nep as nep
 
-__all__ = ["ape", "density", "hessian", "nep", "smooth", "trace"]
+__all__ = ["density", "smooth", "trace"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product as pairs
 
 import numpy as np
 import torch
@@ -29,7 +31,7 @@ class Eigenpairs:
     products: int
 
 
-def settled(values: Array, residuals: Array, order: Array, top: int, tolerance: float, precision: float) -> bool:
+def settled(values: Array, residuals: Array, order: np.ndarray, top: int, tolerance: float, precision: float) -> bool:
     """Whether the first `top` of `order` have converged and nothing else can still take their place."""
     magnitude = np.abs(values)
     sharp = residuals <= np.maximum(tolerance * magnitude, 10 * precision * magnitude.max())
@@ -44,12 +46,14 @@ def lanczos(
     generators: list[torch.Generator],
     *,
     top: int = 5,
-    shift: float = 0.0,
+    shifts: Sequence[float] = (0.0,),
     tolerance: float = 1e-3,
     basis: int = 40,
     limit: int = 500,
-) -> list[Eigenpairs]:
-    """The `top` eigenvalues of largest magnitude of A + shift I, for each matrix A.
+) -> list[list[Eigenpairs]]:
+    """The `top` eigenvalues of largest magnitude of A + shift I, for each matrix A and each shift.
+
+    The Krylov spaces are those of A, so further shifts cost next to nothing.
 
     A matrix is done when all of its `top` Ritz pairs have a residual below `tolerance` times the eigenvalue (or, where
     that asks for more, at rounding: ten units in the last place of the largest), and no other could still grow into
@@ -62,37 +66,41 @@ def lanczos(
         product: [matrix, n] -> [matrix, n], multiplies each vector with its A (without the shift).
         starts: [matrix, start, n].
         generators: one a matrix, for vectors to go on with in an exhausted space.
-        shift: moves the eigenvalues and what is large among them; the Krylov spaces are those of A.
+        shifts: each moves the eigenvalues, and with them what is large among them.
         basis: vectors kept a matrix; when they are there, the better half of the Ritz vectors goes on.
         limit: products a matrix; what has been reached by then is returned, with residuals that say so.
+
+    Returns:
+        [matrix][shift].
     """
     size, matrices = starts.shape[2], len(starts)
     top, precision = min(top, size), torch.finfo(starts.dtype).eps
     room = min(max(basis, 2 * top + starts.shape[1] + 2), size)
     space = begin(starts[:, :room], room, generators)
-    answers: list[Eigenpairs | None] = [None] * matrices
+    answers: dict[tuple[int, int], Eigenpairs] = {}
     spent = 0
-    while any(answer is None for answer in answers):
+    while len(answers) < matrices * len(shifts):
         extend(space, product)
         spent += 1
         if space.done < top:
             continue
         values, coordinates, residuals = ritz(space)
-        order = np.argsort(-np.abs(values + shift), axis=1, kind="stable")
-        for index, answer in enumerate(answers):
-            if answer is not None:
+        last = space.complete or spent >= limit
+        for index, number in pairs(range(matrices), range(len(shifts))):
+            if (index, number) in answers:
                 continue
-            moved, best = values[index] + shift, order[index, :top]
-            last = space.complete or spent >= limit
-            if last or settled(moved, residuals[index], order[index], top, tolerance, precision):
+            moved = values[index] + shifts[number]
+            order = np.argsort(-np.abs(moved), kind="stable")
+            if last or settled(moved, residuals[index], order, top, tolerance, precision):
+                best = order[:top]
                 magnitude = np.maximum(np.abs(moved[best]), np.finfo(np.float64).tiny)
                 vectors = combine(space, index, coordinates[index][:, best])
-                answers[index] = Eigenpairs(moved[best], residuals[index, best] / magnitude, vectors, spent)
+                answers[index, number] = Eigenpairs(moved[best], residuals[index, best] / magnitude, vectors, spent)
         if space.filled == room < size:
-            kept = order[:, : (room + top) // 2]
+            kept = np.argsort(-np.abs(values + np.mean(shifts)), axis=1, kind="stable")[:, : (room + top) // 2]
             compress(
                 space,
                 np.take_along_axis(values, kept, axis=1),
                 np.take_along_axis(coordinates, kept[:, None, :], axis=2),
             )
-    return [answer for answer in answers if answer is not None]
+    return [[answers[index, number] for number in range(len(shifts))] for index in range(matrices)]

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness.probes._calibration import calibrated
 from harness.probes._cka import cka
+from harness.probes._spectrum import ape, nep
 from harness.probes.request import PROBES, ProbeKind, ProbeRequest
+from harness.probes.wanted import wanted
 
 if TYPE_CHECKING:
+    from harness.probes._fit import fit as fit
     from harness.probes._fourier import fourier as fourier
+    from harness.probes._hessian import hessian as hessian
     from harness.probes._lesion import lesion as lesion
     from harness.probes._noise import noise as noise
     from harness.probes._prediction import prediction as prediction
@@ -26,14 +30,19 @@ __all__ = [
     "PROBES",
     "ProbeKind",
     "ProbeRequest",
+    "ape",
     "calibrated",
     "cka",
+    "fit",
     "fourier",
+    "hessian",
     "lesion",
+    "nep",
     "noise",
     "prediction",
     "similarity",
     "variance",
+    "wanted",
 ]
 
 

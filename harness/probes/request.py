@@ -14,10 +14,12 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+
+class ImageParameters(Parameters):
     images: int | None = Field(default=None, ge=1, description="class-balanced share of the test set; none for all")
 
 
-class GroupedParameters(Parameters):
+class GroupedParameters(ImageParameters):
     groups: int = Field(default=32, ge=2, description="image groups kept apart for the bootstrap")
 
 
@@ -34,14 +36,38 @@ class NoiseParameters(GroupedParameters):
     seed: int = 0
 
 
+class TrainingParameters(Parameters):
+    """Of probes of the loss that is trained on (paper A.2): on training images, augmented as the run's recipe says."""
+
+    images: int | None = Field(
+        default=None, ge=1, description="drawn from the training set, in several passes if need be; none for one pass"
+    )
+    batch_size: int = Field(default=96, ge=2)
+    augment: bool = Field(default=True, description="false for the images as they are, with their bare labels")
+    seed: int = 0
+
+
+class FitParameters(TrainingParameters):
+    groups: int = Field(default=32, ge=2, description="image groups kept apart for the bootstrap")
+
+
+class HessianParameters(TrainingParameters):
+    images: int | None = Field(default=1024, ge=1, description="as many mini-batches as they fill; none for one pass")
+    batch_size: int = Field(default=16, ge=2)
+    top: int = Field(default=5, ge=1, description="eigenvalues of each mini-batch, by magnitude")
+    convention: Literal["lanczos", "official"] = "lanczos"
+
+
 class ProbeKind(BaseModel):
     """What is known of a probe before it runs.
 
     Attributes:
         version: raised whenever the same request would give other numbers.
+        split: whose images it is given: the test split's, or the augmented training split's with their soft targets.
         keys: columns that say what a row is about, the sample aside.
         values: columns that are measured; averaging over samples (weighted by `images`) keeps their meaning.
         sample: what one sample is; the replicate of the bootstrap when there is a single seed.
+        l2: whether it measures NLL + l2, and so takes the weight decay of the run.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,6 +78,8 @@ class ProbeKind(BaseModel):
     keys: tuple[str, ...]
     values: tuple[str, ...]
     sample: str
+    split: Literal["train", "test"] = "test"
+    l2: bool = False
 
 
 UNIT = ("unit", "name", "kind", "stage", "depth", "height", "width")
@@ -62,7 +90,7 @@ PROBES = {
         ProbeKind(
             name="prediction",
             version=1,
-            parameters=Parameters,
+            parameters=ImageParameters,
             keys=(),
             values=("correct", "nll"),
             sample="image",
@@ -107,24 +135,49 @@ PROBES = {
             values=("accuracy", "delta_accuracy"),
             sample="image group",
         ),
+        ProbeKind(
+            name="fit",
+            version=1,
+            parameters=FitParameters,
+            keys=(),
+            values=("nll",),
+            sample="image group",
+            split="train",
+        ),
+        ProbeKind(
+            name="hessian",
+            version=1,
+            parameters=HessianParameters,
+            keys=("l2", "rank"),
+            values=("eigenvalue", "negative", "positive", "positive_part"),
+            sample="mini-batch",
+            split="train",
+            l2=True,
+        ),
     )
 }
 
 
 class ProbeRequest(BaseModel):
-    """One probe with its parameters, on the test split cut to `test_images`."""
+    """One probe with its parameters.
+
+    Attributes:
+        test_images: the test split is cut to so many; None for all, and for probes of the training split.
+        epoch: behind the warm-up (0: its end), whose weights are measured; None for the finished ones.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     probe: str
     parameters: SerializeAsAny[Parameters]
     test_images: int | None
+    epoch: int | None = None
 
     @classmethod
     def model_validate_plain(cls, plain: dict[str, Any]) -> ProbeRequest:
         """Rebuild a request from its JSON, whose parameters are those of the probe it names."""
         parameters = PROBES[plain["probe"]].parameters.model_validate(plain["parameters"])
-        return cls(probe=plain["probe"], parameters=parameters, test_images=plain["test_images"])
+        return cls.model_validate({**plain, "parameters": parameters})
 
     def key(self, run_id: str) -> str:
         """Where the table of this measurement of that run is kept."""

@@ -4,6 +4,7 @@ import copy
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import assume, given, settings
@@ -12,12 +13,14 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from harness.curvature import ape, density, hessian, nep, smooth, trace
+from harness.curvature import density, smooth, trace
 from harness.curvature.density import quadrature
 from harness.curvature.hvp import full_precision, hessian_products
 from harness.curvature.lanczos import lanczos
 from harness.curvature.power import power_iteration
 from harness.errors import HarnessError
+from harness.probes import PROBES, ape, hessian, nep
+from harness.statistics import SampleTable
 from models import create_model
 from models._timm import timm
 from models.alternet import MSABlock
@@ -164,7 +167,7 @@ def test_the_reported_residual_is_that_of_the_true_product(network):
     """Residuals come out of the recurrence; here they are formed from differences of gradients."""
     model, inputs, targets = network
     product, gradients = hessian_products(model, inputs[:1], targets[:1])
-    (found,) = lanczos(product, gradients[:, None], [random_state()])
+    ((found,),) = lanczos(product, gradients[:, None], [random_state()])
     for value, residual, vector in zip(found.values, found.residuals, found.vectors, strict=True):
         rest = difference(model, vector, inputs[0], targets[0]) - value * vector
         assert float(rest.norm()) == pytest.approx(residual * abs(value), rel=0.01, abs=1e-6 * abs(value))
@@ -174,16 +177,22 @@ def test_weight_decay_moves_every_eigenvalue_by_itself(network, spectrum):
     model, inputs, targets = network
     decay = 0.4 * np.abs(spectrum).max()  # so much that other eigenvalues lead
     table = hessian(model, batches(inputs[:1], targets[:1]), weight_decay=decay)
-    np.testing.assert_allclose(table.eigenvalue, leading(spectrum + decay), rtol=1e-4)
+    np.testing.assert_allclose(table[table.l2].eigenvalue, leading(spectrum + decay), rtol=1e-4)
+    np.testing.assert_allclose(table[~table.l2].eigenvalue, leading(spectrum), rtol=1e-4)
 
 
 def test_company_does_not_matter(network):
     model, inputs, targets = network
     alone, together = (
-        hessian(model, batches(inputs, targets), at_once=at_once).drop(columns="products") for at_once in (1, 3)
+        hessian(model, batches(inputs, targets), weight_decay=0.0, at_once=at_once).drop(columns=["products", "l2"])
+        for at_once in (1, 3)
     )
     np.testing.assert_allclose(alone, together, rtol=1e-6, atol=1e-6)
-    swapped = hessian(model, batches(inputs.flip(0), targets.flip(0)))
+    # Another random start may find a pair closer than the tolerance as one; so none may be that close.
+    alone, swapped = (
+        hessian(model, data, weight_decay=0.0, tolerance=1e-6)
+        for data in (batches(inputs, targets), batches(inputs.flip(0), targets.flip(0)))
+    )
     np.testing.assert_allclose(
         swapped.eigenvalue.to_numpy().reshape(3, 5)[::-1], alone.eigenvalue.to_numpy().reshape(3, 5), rtol=1e-3
     )
@@ -238,7 +247,7 @@ def random_state(seed=0):
 def solve(matrix, seed=0, starts=1, **options):
     generators = [random_state(seed)]
     start = torch.randn(1, starts, len(matrix), generator=generators[0], dtype=matrix.dtype)
-    (found,) = lanczos(lambda vectors: vectors @ matrix, start, generators, **options)
+    ((found,),) = lanczos(lambda vectors: vectors @ matrix, start, generators, **options)
     return found
 
 
@@ -263,7 +272,7 @@ def spectra(draw):
 @given(spectra(), st.integers(0, 2**31), st.sampled_from([14, 40]), st.sampled_from([0.0, 0.3]))
 def test_random_quadratics(given_spectrum, seed, basis, shift):
     values, copies = given_spectrum
-    found = solve(symmetric(values, seed), seed, starts=copies, basis=basis, shift=shift)
+    found = solve(symmetric(values, seed), seed, starts=copies, basis=basis, shifts=[shift])
     moved = values + shift
     np.testing.assert_allclose(np.abs(found.values), np.sort(np.abs(moved))[::-1][:5], rtol=1e-3)
     for value in found.values:  # every one is an eigenvalue, no more often than it occurs
@@ -364,11 +373,30 @@ def test_the_smoothed_density_integrates_to_one():
 
 
 def test_nep_and_ape():
-    assert nep([3.0, -1.0, 0.0, 5.0]) == 0.25
-    assert ape([3.0, -1.0, 0.0, 5.0]) == 4
-    assert math.isnan(ape([-1.0, 0.0]))
-    assert math.isnan(nep([]))
-    assert nep(np.array([-1.0, -2.0])) == 1
+    def spectrum(*values, l2=True):
+        signs = [{"negative": value < 0, "positive": value > 0, "positive_part": max(value, 0)} for value in values]
+        return pd.DataFrame(signs, dtype=float).assign(eigenvalue=values, l2=l2)
+
+    both = pd.concat([spectrum(3.0, -1.0, 0.0, 5.0), spectrum(1.0, -1.0, l2=False)])
+    assert (nep(both), ape(both)) == (0.25, 4)
+    assert (nep(both, l2=False), ape(both, l2=False)) == (0.5, 1)
+    assert math.isnan(ape(spectrum(-1.0, 0.0)))
+    assert nep(spectrum(-1.0, -2.0)) == 1
+
+
+@given(st.lists(st.lists(st.floats(-10, 10), min_size=3, max_size=3), min_size=1, max_size=5))
+def test_nep_and_ape_of_the_average_are_those_of_all_values(spectra):
+    rows = [
+        (sample, 16, True, rank, value, value < 0, value > 0, max(value, 0.0))
+        for sample, values in enumerate(spectra)
+        for rank, value in enumerate(values)
+    ]
+    keys = ["sample", "images", "l2", "rank"]
+    table = pd.DataFrame(rows, columns=[*keys, *PROBES["hessian"].values])
+    mean, everything = SampleTable(table, PROBES["hessian"]).mean(), np.ravel(spectra)
+    assert nep(mean) == pytest.approx(np.mean(everything < 0))
+    positive = everything[everything > 0]
+    assert ape(mean) == pytest.approx(positive.mean()) if len(positive) else math.isnan(ape(mean))
 
 
 class Linear(nn.Linear):
@@ -395,18 +423,19 @@ def test_the_weight_decay_of_the_paper_is_added_to_every_eigenvalue():
     data = [(torch.randn(16, 5), torch.randint(CLASSES, (16,)))]
     model = Linear().double()
     for convention, tolerance in (("lanczos", 1e-6), ("official", 1e-9)):
-        without, plain = (
-            hessian(model, data, weight_decay=decay, convention=convention, tolerance=tolerance).eigenvalue
+        without, both = (
+            hessian(model, data, weight_decay=decay, convention=convention, tolerance=tolerance)
             for decay in (0.0, 0.05)
         )
-        np.testing.assert_allclose(plain - without, 0.05, rtol=1e-3)
+        plain = both[both.l2].eigenvalue.to_numpy()
+        np.testing.assert_allclose(plain - without.eigenvalue.to_numpy(), 0.05, rtol=1e-3)
 
 
 def test_mini_batches_of_different_size_and_those_that_do_not_fit(monkeypatch):
     torch.manual_seed(0)
     model = Linear().double()
     data = [(torch.randn(size, 5).double(), torch.randint(CLASSES, (size,))) for size in (16, 16, 16, 7)]
-    plain = hessian(model, data)
+    plain = hessian(model, data, weight_decay=0.0)
     assert plain["sample"].tolist() == [index for index in range(4) for _ in range(5)]
     assert plain.groupby("sample").images.first().tolist() == [16, 16, 16, 7]
 
@@ -415,10 +444,10 @@ def test_mini_batches_of_different_size_and_those_that_do_not_fit(monkeypatch):
             raise torch.OutOfMemoryError
         return hessian_products(model, inputs, targets)
 
-    monkeypatch.setattr("harness.curvature.spectrum.hessian_products", cramped)
+    monkeypatch.setattr("harness.probes._hessian.hessian_products", cramped)
     with pytest.warns(UserWarning, match="do not fit"):
-        table = hessian(model, data, at_once=4)
-    np.testing.assert_allclose(table, plain, rtol=1e-9)
+        table = hessian(model, data, weight_decay=0.0, at_once=4)
+    np.testing.assert_allclose(table.drop(columns="l2"), plain.drop(columns="l2"), rtol=1e-9)
 
 
 def test_faults_are_named():

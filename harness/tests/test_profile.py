@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from harness.case import expand
 from harness.catalogue import load_catalogue
 from harness.deviations import deviations
 from harness.errors import HarnessError
+from harness.plan import wanted_epochs
+from harness.probes.wanted import wanted
 from harness.profile import FOLDER, load_profile
 from harness.run import ModelSpec, Run, source_of
 from harness.training.recipe import Recipe
@@ -79,8 +82,93 @@ def test_a_role_with_two_models_makes_two_cases_with_different_runs(profile):
     cases, missing = expand("F1", None, ["resnet", "vit"], ["fourier"], profile())
     assert missing == []
     assert [case.name for case in cases] == ["digits-vit_micro", "digits-vit_micro(depth=2)"]
-    runs = {run.run_id for case in cases for run in case.runs("fingerprint")}
+    runs = {run.run_id for case in cases for run, _ in case.runs("fingerprint")}
     assert len(runs) == 6  # three networks × two seeds; the ResNet is shared
+
+
+VARIANTS = """
+[variants]
+vit_heads_2 = {of = "vit", model = {heads = 2}}
+vit_heads_4 = {of = "vit", model = {heads = 4}}
+vit_weak = {of = "vit", recipe = {mixup = 0.0, cutmix = 0.0}}
+vit_little = {of = "vit", share = 0.0625}
+"""
+
+
+def test_a_variant_differs_from_its_role_in_what_it_says_and_in_nothing_else(profile):
+    mine = profile(GOOD + VARIANTS)
+    roles = ["vit", "vit_heads_*", "vit_weak", "vit_little"]
+    cases, missing = expand("L16", None, roles, ["fourier"], mine)
+    assert missing == []
+    assert [case.cast["vit"].overrides for case in cases] == [{}, {"depth": 2}]
+    case = cases[1]
+    assert case.roles == ("vit", "vit_heads_2", "vit_heads_4", "vit_weak", "vit_little")
+    runs = {role: case.run(role, 0, "fingerprint") for role in case.roles}
+    assert len({run.run_id for run in runs.values()}) == 5
+    plain = runs["vit"].model_dump()
+    for role, key, value in (
+        ("vit_heads_4", "model", {"name": "vit_micro", "overrides": {"depth": 2, "heads": 4}}),
+        ("vit_weak", "recipe", {**plain["recipe"], "mixup": 0.0, "cutmix": 0.0}),
+        ("vit_little", "train_images", 90),
+    ):
+        assert runs[role].model_dump() == {**plain, key: value}
+    assert str(case.players["vit_weak"]) == "vit_micro(depth=2), mixup 0.0, cutmix 0.0"
+    assert str(case.players["vit_little"]) == "vit_micro(depth=2), 6.25 % of the training images"
+
+
+def test_networks_with_weights_from_elsewhere_and_a_persons_own_come_in_no_variants(profile, tmp_path):
+    mine = profile(GOOD + VARIANTS)
+    weights = tmp_path / "weights.safetensors"
+    assert list(mine.with_subject("my_net:factory").variants) == ["vit_weak", "vit_little"]
+    fixed = mine.with_subject("my_net:factory", weights)
+    assert expand("L6", None, ["vit", "vit_weak"], ["fourier"], fixed) == ([], ["vit_weak"])
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        ('x = {of = "vitt"}', "variants.x: no role 'vitt'; did you mean 'vit'"),
+        ('vit = {of = "resnet"}', "variants.vit: there is a role of this name"),
+        ('x = {of = "vit", recipe = {mixupp = 1.0}}', "variants.x.recipe.mixupp.*did you mean 'mixup'"),
+        ('x = {of = "vit", share = 1.5}', "variants.x.share"),
+        ('x = {of = "vit", modell = {}}', "unknown key 'variants.x.modell'; did you mean 'model'"),
+    ],
+)
+def test_a_wrong_variant_is_one_line(profile, variant, message):
+    with pytest.raises(HarnessError, match=message) as caught:
+        profile(f"{GOOD}[variants]\n{variant}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_probe_of_an_epoch_is_counted_in_the_runs_own_recipe(profile):
+    mine = profile(GOOD + '[variants]\nvit_long = {of = "vit", recipe = {epochs = 6}}')
+    chosen = [wanted("hessian", after=0), wanted("hessian", after="1/3"), wanted("hessian", augment=False)]
+    (case, _), _ = expand("L2", None, ["vit", "vit_long"], chosen, mine)
+    assert [[case.request(role, probe).epoch for probe in case.probes] for role in case.roles] == [
+        [0, 1, None],
+        [0, 2, None],
+    ]
+    assert [probe.name for probe in chosen] == ["hessian-warmup", "hessian-after-1-3", "hessian-augment-False"]
+    parameters = [case.request("vit", probe).parameters.augment for probe in chosen]
+    assert parameters == [True, True, False]
+    assert len({case.request("vit", probe).key("run") for probe in chosen}) == 3
+    (bare, _), _ = expand("L2", None, ["vit"], chosen, profile(**{"epochs = 3": "epochs = 3\nwarmup_epochs = 0"}))
+    with pytest.raises(HarnessError, match="no warm-up"):
+        bare.request("vit", chosen[0])
+
+
+def test_weights_are_wanted_as_far_as_is_measured(profile):
+    mine = profile(**{"seeds =": "keep = [0, 2]\nseeds ="})
+    chosen = {epoch: wanted("hessian", after=Fraction(epoch, 3)) for epoch in (0, 1, 3)}
+    (case, _), _ = expand("L2", None, ["vit"], list(chosen.values()), mine)
+    run = case.run("vit", 0, "fingerprint")
+
+    def epochs(*after):
+        return wanted_epochs(run, [case.request("vit", chosen[epoch]) for epoch in after], mine)
+
+    assert epochs(0) == (0,)
+    assert epochs(1) == (0, 1)
+    assert epochs(1, 3) == (0, 1, 2, None)
 
 
 def test_a_role_nobody_plays_makes_no_case(profile):

@@ -228,8 +228,9 @@ def test_weights_that_do_not_fit_are_one_line(make_run, digits, store):
 
 def test_weights_are_kept_at_the_epochs_that_were_asked_for(make_run, digits, tmp_path):
     run, store = make_run(epochs=3, warmup_epochs=1), Store(tmp_path / "kept")
-    train(run, digits, keep=(0, 2), store=store, device=CPU, report=lambda _: None, should_stop=lambda: False)
-    kept = {epoch: store.read(run.epoch_key(epoch)) for epoch in range(4)}
+    wanted = (0, 2, None)
+    train(run, digits, wanted=wanted, store=store, device=CPU, report=lambda _: None, should_stop=lambda: False)
+    kept = {epoch: store.read(run.weights_key(epoch)) for epoch in range(4)}
     assert [epoch for epoch, artifact in kept.items() if artifact] == [0, 2]
     states = []
     with pytest.raises(Interrupted):  # the state after the warm-up, from an independent training
@@ -237,6 +238,41 @@ def test_weights_are_kept_at_the_epochs_that_were_asked_for(make_run, digits, tm
     (state,) = checkpoint.states(Store(tmp_path / "other"), run)
     expected = (tmp_path / "other" / state / "model.safetensors").read_bytes()
     assert weights_of(kept[0]) == expected != weights_of(kept[2])
+
+
+def test_training_goes_no_farther_than_is_wanted_and_goes_on_from_there(make_run, digits, tmp_path):
+    run, store, straight = make_run(epochs=3, warmup_epochs=1), Store(tmp_path / "parts"), Store(tmp_path / "straight")
+    finish(run, digits, straight)
+    steps = []
+
+    def part(*wanted):
+        steps.clear()
+        train(
+            run,
+            digits,
+            wanted=wanted,
+            store=store,
+            device=CPU,
+            report=lambda _: None,
+            should_stop=lambda: bool(steps.append(1)),
+        )
+        return len(steps) + 1  # after the last step nobody asks
+
+    epoch = part(0)
+    assert not store.read(run.checkpoint_key)
+    assert part(1) == epoch
+    assert part(1, None) == 2 * epoch
+    assert weights_of(store.read(run.checkpoint_key)) == weights_of(straight.read(run.checkpoint_key))
+    assert not checkpoint.states(store, run)
+
+
+def test_weights_of_an_epoch_that_has_gone_by_are_trained_anew(make_run, digits, tmp_path):
+    run, store = make_run(epochs=3, warmup_epochs=1), Store(tmp_path / "store")
+    for wanted in ((2,), (0, 2)):
+        train(run, digits, wanted=wanted, store=store, device=CPU, report=lambda _: None, should_stop=lambda: False)
+    straight = Store(tmp_path / "straight")
+    train(run, digits, wanted=(0,), store=straight, device=CPU, report=lambda _: None, should_stop=lambda: False)
+    assert weights_of(store.read(run.weights_key(0))) == weights_of(straight.read(run.weights_key(0)))
 
 
 # --- recipes ------------------------------------------------------------------------------------------------------

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
+from harness.identity import subseed
 from harness.training.augment import crop_and_flip
 from harness.training.erase import random_erase
 from harness.training.loader import Resident
@@ -45,3 +48,24 @@ def training_batch(
         )
     share = torch.ones((), device=labels.device)
     return inputs, soft_targets(labels, share, classes=split.classes, smoothing=recipe.label_smoothing)
+
+
+def drawn_batches(
+    split: Resident, recipe: Recipe, *, images: int | None, batch_size: int, seed: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Training batches outside of training, for what is measured on them: in passes over the split, each in an order
+    and with an augmentation of its own. The same for every network that is measured with this seed.
+
+    Args:
+        images: as many batches as they fill, one at least; None for one pass.
+
+    Yields:
+        As `training_batch`.
+    """
+    device, count = split.images.device, images or len(split)
+    batch_size = min(batch_size, count)
+    augmenter = torch.Generator(device).manual_seed(subseed(seed, "augment"))
+    shuffler = torch.Generator().manual_seed(subseed(seed, "order"))
+    passes = [torch.randperm(len(split), generator=shuffler) for _ in range(-(-count // len(split)))]
+    for chosen in torch.cat(passes)[: count - count % batch_size].split(batch_size):
+        yield training_batch(split, chosen.to(device), recipe, augmenter)

@@ -63,12 +63,22 @@ def drop_states(store: Store, run: Run) -> None:
 
 
 def load_state(
-    store: Store, run: Run, model: nn.Module, optimizer: torch.optim.Optimizer, augmenter: torch.Generator
+    store: Store,
+    run: Run,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    augmenter: torch.Generator,
+    *,
+    before: int,
 ) -> Position | None:
-    """Put the newest undamaged state in place; None when there is none, and then nothing was changed."""
+    """Put the newest undamaged state in place; None when there is none, and then nothing was changed.
+
+    Args:
+        before: no state of a later step, since weights are wanted as they were after this one.
+    """
     for key in reversed(states(store, run)):
         artifact = store.read(key)
-        if artifact is not None:
+        if artifact is not None and artifact.meta["step"] <= before:
             _restore(artifact, model, optimizer, augmenter)
             return cast(Position, dict(artifact.meta))
     return None
@@ -95,15 +105,15 @@ def _restore(
         torch.cuda.set_rng_state(random["cuda"], augmenter.device)
 
 
-def load_weights(store: Store, run: Run, model: nn.Module) -> None:
-    """Put the finished weights of a run into a network of the same shape.
+def load_weights(store: Store, run: Run, model: nn.Module, epoch: int | None = None) -> None:
+    """Put weights of a run into a network of the same shape: those after an epoch behind the warm-up, or the finished.
 
     Raises:
-        HarnessError: the run is not finished, or its weights do not fit the network.
+        HarnessError: the run has not come so far, or its weights do not fit the network.
     """
-    artifact = store.read(run.checkpoint_key)
+    artifact = store.read(run.weights_key(epoch))
     if artifact is None:
-        raise HarnessError(f"no finished checkpoint of {run} in {store.root}")
+        raise HarnessError(f"no {'finished' if epoch is None else f'epoch {epoch}'} weights of {run} in {store.root}")
     try:
         model.load_state_dict(_unpack(artifact, "weights.safetensors"))
     except RuntimeError as error:

@@ -14,7 +14,7 @@ from harness.data import Dataset, DatasetInfo, balanced_subset
 from harness.errors import Diverged, HarnessError
 from harness.identity import subseed
 from harness.provenance import hardware, versions
-from harness.run import Run
+from harness.run import Run, missing_weights
 from harness.store import Interrupted, Store
 from harness.tables import to_parquet
 from harness.training import checkpoint
@@ -28,7 +28,7 @@ from models import ModelError, create_model
 
 Report = Callable[[dict[str, Any]], None]
 ALONE = Group()
-CURVE = ["epoch", "learning_rate", "loss", "accuracy", "seconds"]
+CURVE = ["epoch", "images", "learning_rate", "loss", "accuracy", "seconds"]
 
 
 def build_model(run: Run, info: DatasetInfo) -> nn.Module:
@@ -58,20 +58,21 @@ def train(
     run: Run,
     dataset: Dataset,
     *,
-    keep: Collection[int] = (),
+    wanted: Collection[int | None] = (None,),
     store: Store,
     device: torch.device,
     report: Report,
     should_stop: Callable[[], bool],
     group: Group = ALONE,
 ) -> None:
-    """Train a run to its end, from the newest state in the store if there is one, and keep its checkpoint.
+    """Train a run as far as is wanted, from the newest state in the store that serves, and keep the weights.
 
     The state is kept after every epoch, and at once when asked to stop. Loss and accuracy are those of the augmented
     training batches in training mode, as in the paper's NLL_train (A.2).
 
     Args:
-        keep: epochs behind the warm-up (0: its end) whose weights are kept too.
+        wanted: whose weights are kept: epochs behind the warm-up (0: its end), None for the finished run. Training
+            goes no farther than the last of them, and can be continued from there.
         report: takes `epoch`, `epochs`, `loss`, `accuracy` (share), `images_per_second`, `seconds_left`.
         should_stop: asked after every step.
         group: of processes that train the run together, all of them here; each augments the whole batch, with the same
@@ -84,16 +85,19 @@ def train(
     recipe = run.recipe
     split = Resident(balanced_subset(dataset.train, run.train_images), dataset.info, device)
     steps_per_epoch = len(split) // recipe.batch_size
-    total_steps = recipe.total_epochs * steps_per_epoch
     if steps_per_epoch == 0:
         raise HarnessError(f"{run}: {len(split)} training images do not fill one batch of {recipe.batch_size}")
+    missing = sorted(recipe.epochs if epoch is None else epoch for epoch in missing_weights(store, run, wanted))
+    if not missing:
+        return
+    first, last = ((recipe.warmup_epochs + epoch) * steps_per_epoch for epoch in (missing[0], missing[-1]))
     # Convolutions are faster with channels last, on CPU and GPU; crop_and_flip leaves the images that way.
     model = build_model(run, dataset.info).to(device)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     optimizer = make_optimizer(recipe, model.parameters())
     augmenter = torch.Generator(device).manual_seed(subseed(run.seed, "augment"))
     torch.manual_seed(subseed(run.seed, "depth"))  # stochastic depth draws from the global stream
-    position = checkpoint.load_state(store, run, model, optimizer, augmenter) or checkpoint.Position(
+    position = checkpoint.load_state(store, run, model, optimizer, augmenter, before=first) or checkpoint.Position(
         step=0, loss_sum=0.0, correct=0, curve=[], seconds=0.0
     )
     backward = Backward(group.wrap(model, recipe), recipe.precision, say=lambda line: report({"say": line}))
@@ -101,7 +105,7 @@ def train(
     clock = Clock(position["seconds"], position["step"])
 
     model.train()
-    for step in range(position["step"], total_steps):
+    for step in range(position["step"], last):
         epoch, batch = divmod(step, steps_per_epoch)
         if batch == 0 or step == position["step"]:
             order = _order(run, epoch, len(split)).to(device)
@@ -119,13 +123,13 @@ def train(
             clip_grad_norm_(model.parameters(), recipe.clip_norm)
         optimizer.step()
 
-        stop = step + 1 < total_steps and should_stop()
+        stop = step + 1 < last and should_stop()
         loss, hits, stop = group.agree(loss, hits, stop)
         tally.add(loss, hits)
         epoch_ends = batch + 1 == steps_per_epoch
         if epoch_ends or clock.is_due():
-            progress = clock.progress(step + 1, total_steps, recipe.batch_size)
-            report({"epoch": epoch + 1, "epochs": recipe.total_epochs, **tally.figures(batch + 1), **progress})
+            progress = clock.progress(step + 1, last, recipe.batch_size)
+            report({"epoch": epoch + 1, "epochs": last // steps_per_epoch, **tally.figures(batch + 1), **progress})
         if epoch_ends or stop:
             figures = tally.figures(batch + 1)
             if not math.isfinite(figures["loss"]):
@@ -134,14 +138,15 @@ def train(
                     "the last good epoch is kept; lower recipe.learning_rate or set recipe.clip_norm"
                 )
             if epoch_ends:
-                row = {"epoch": epoch + 1, "learning_rate": rate, **figures, "seconds": clock.seconds()}
+                images = steps_per_epoch * recipe.batch_size
+                row = {"epoch": epoch + 1, "images": images, "learning_rate": rate, **figures}
+                row["seconds"] = clock.seconds()
                 position["curve"].append(row)
                 tally.clear()
             if group.leads:
                 behind = epoch + 1 - recipe.warmup_epochs
-                if epoch_ends and behind in keep:
-                    kept = {"weights.safetensors": checkpoint.weights(model)}
-                    store.write(run.epoch_key(behind), kept, {"run": str(run)})
+                if epoch_ends and behind in missing and behind in wanted:
+                    _keep(store, run, behind, model, position["curve"], clock.seconds(), device, group)
                 reached = checkpoint.Position(
                     step=step + 1, curve=position["curve"], seconds=clock.seconds(), **tally.sums()
                 )
@@ -150,8 +155,9 @@ def train(
         if stop:
             raise Interrupted(str(run))
 
-    if group.leads:
-        _finish(store, run, model, position["curve"], clock.seconds(), device, total_steps * recipe.batch_size, group)
+    if group.leads and last == recipe.total_epochs * steps_per_epoch:
+        _keep(store, run, None, model, position["curve"], clock.seconds(), device, group)
+        checkpoint.drop_states(store, run)
     group.wait()
 
 
@@ -160,14 +166,14 @@ def _order(run: Run, epoch: int, count: int) -> Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(subseed(run.seed, "order", epoch)))
 
 
-def _finish(
+def _keep(
     store: Store,
     run: Run,
+    epoch: int | None,
     model: nn.Module,
     curve: list[dict[str, Any]],
     seconds: float,
     device: torch.device,
-    images: int,
     group: Group,
 ) -> None:
     import pandas as pd
@@ -176,6 +182,7 @@ def _finish(
         "weights.safetensors": checkpoint.weights(model),
         "curve.parquet": to_parquet(pd.DataFrame(curve, columns=CURVE)),
     }
+    images = sum(row["images"] for row in curve)
     meta = {
         "run": run.model_dump(mode="json"),
         "seconds": seconds,
@@ -183,5 +190,4 @@ def _finish(
         "device": hardware(device) + (f", {group.size} processes" if group.size > 1 else ""),
         "versions": versions(),
     }
-    store.write(run.checkpoint_key, files, meta)
-    checkpoint.drop_states(store, run)
+    store.write(run.weights_key(epoch), files, meta)

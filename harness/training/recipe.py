@@ -62,6 +62,12 @@ class Recipe(BaseModel):
         return self.warmup_epochs + self.epochs
 
     @property
+    def without_augmentation(self) -> Recipe:
+        """The same training on the images as they are, with their bare labels."""
+        off = {"crop_padding": 0, "flip": False, "rand_augment": "none", "mixup": 0.0, "cutmix": 0.0}
+        return self.model_copy(update={**off, "erasing": 0.0, "label_smoothing": 0.0})
+
+    @property
     def randomly_augmented(self) -> dict[str, Any] | None:
         """The arguments of `rand_augment`; None for none."""
         return _parse(self.rand_augment)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,6 +20,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CONVENTIONS = ("lanczos", "official")
+COLUMNS = [
+    "sample",
+    "images",
+    "l2",
+    "rank",
+    "eigenvalue",
+    "negative",
+    "positive",
+    "positive_part",
+    "residual",
+    "products",
+]
 
 
 def hessian(
@@ -37,7 +48,7 @@ def hessian(
     at_once: int | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """The eigenvalues of largest magnitude of each mini-batch's loss Hessian.
+    """The eigenvalues of largest magnitude of each mini-batch's loss Hessian, without and with l2.
 
     The loss is what is trained on, NLL + l2, in evaluation mode, over all trainable parameters w:
 
@@ -45,12 +56,13 @@ def hessian(
 
     whose l2 term has the gradient weight_decay · w of classical weight decay (for AdamW, which decays outside of the
     loss, it is the same up to the learning rate). Its Hessian is weight_decay · I exactly, so it is added to the
-    eigenvalues and never multiplied; 0 leaves NLL alone. The paper does not spell out its l2: without the 1/2 it
-    would be twice this shift, of 0.05 against eigenvalues of tens to hundreds.
+    eigenvalues and never multiplied; it also decides which are the largest in magnitude. The paper does not spell out
+    its l2: without the 1/2 it would be twice this shift, of 0.05 against eigenvalues of tens to hundreds.
 
     "lanczos": converged eigenvalues. Started from the gradient plus a random vector as long; the gradient of a
     classifier lies mostly in the leading eigenspace (Gur-Ari, Roberts & Dyer 2018), the rest must not be missed.
-    "official": power iteration with deflation on the Hessian of L, by PyHessian's rule, one mini-batch after another.
+    "official": power iteration with deflation on the Hessian of L, by PyHessian's rule, one mini-batch after another;
+    with l2 only.
 
     Args:
         model: gives logits; left in evaluation mode.
@@ -64,9 +76,11 @@ def hessian(
             `torch.func.vmap` cannot follow (of this suite's, CoaT).
 
     Returns:
-        A row a mini-batch and eigenvalue: sample (its number), images, rank (1 is the largest in magnitude;
-        "official": in the order found), eigenvalue (nats per squared unit of the weights), residual
-        (||H v - eigenvalue v|| / |eigenvalue|, v of unit length), products (spent on the mini-batch).
+        A row a mini-batch, loss and eigenvalue: sample (the mini-batch's number), images, l2 (whether the loss has the
+        term; both, unless weight_decay is 0), rank (1 is the largest in magnitude; "official": in the order found),
+        eigenvalue (nats per squared unit of the weights), negative and positive (0 or 1), positive_part (the eigenvalue
+        or 0), residual (||H v - eigenvalue v|| / |eigenvalue|, v of unit length), products (spent on the mini-batch).
+        `nep` and `ape` are computed from these, also from their averages.
 
     Raises:
         HarnessError: unknown convention, nothing trainable, or a loss without a finite gradient.
@@ -78,11 +92,15 @@ def hessian(
     official = convention == "official"
     model.eval()
 
-    def solve(inputs: Tensor, targets: Tensor, generators: list[torch.Generator]) -> list[Eigenpairs]:
+    shifts = {True: weight_decay} if weight_decay else {False: 0.0}
+    if weight_decay and not official:
+        shifts = {False: 0.0, **shifts}
+
+    def solve(inputs: Tensor, targets: Tensor, generators: list[torch.Generator]) -> list[list[Eigenpairs]]:
         product, gradients = hessian_products(model, inputs, targets)
         if official:
             found = power_iteration(product, gradients, generators[0], top=top, shift=weight_decay, tolerance=tolerance)
-            return [found]
+            return [[found]]
         random = torch.stack([gaussian(generators, gradients) for _ in range(starts)], dim=1)
         random[:, 0] = random[:, 0] / norms(random[:, 0]) + gradients / norms(gradients)
         return lanczos(
@@ -90,7 +108,7 @@ def hessian(
             random,
             generators,
             top=top,
-            shift=weight_decay,
+            shifts=list(shifts.values()),
             tolerance=tolerance,
             basis=basis,
             limit=limit,
@@ -98,27 +116,15 @@ def hessian(
 
     rows = []
     with full_precision():
-        for sample, images, found in together(batches, solve, at_once=1 if official else at_once, seed=seed):
-            if not official and found.products >= limit and found.residuals.max() > tolerance:
-                warnings.warn(
-                    f"mini-batch {sample}: after {limit} products the largest relative residual is still "
-                    f"{found.residuals.max():.1e}",
-                    stacklevel=2,
-                )
-            for index, (value, residual) in enumerate(zip(found.values, found.residuals, strict=True)):
-                rows.append((sample, images, index + 1, float(value), float(residual), found.products))
-    return pd.DataFrame(rows, columns=["sample", "images", "rank", "eigenvalue", "residual", "products"])
-
-
-def nep(eigenvalues: Sequence[float]) -> float:
-    """Negative eigenvalue proportion: the fraction of values below zero, 0 to 1 (paper A.1); nan of none at all."""
-    return sum(value < 0 for value in eigenvalues) / len(eigenvalues) if len(eigenvalues) else math.nan
-
-
-def ape(eigenvalues: Sequence[float]) -> float:
-    """Average positive eigenvalue: the mean of the values above zero (paper A.1).
-
-    Nan where no value is positive: such a spectrum has no positive part whose mean could be small or large.
-    """
-    positive = [value for value in eigenvalues if value > 0]
-    return sum(positive) / len(positive) if positive else math.nan
+        for sample, images, answers in together(batches, solve, at_once=1 if official else at_once, seed=seed):
+            for l2, found in zip(shifts, answers, strict=True):
+                if not official and found.products >= limit and found.residuals.max() > tolerance:
+                    warnings.warn(
+                        f"mini-batch {sample}: after {limit} products the largest relative residual is still "
+                        f"{found.residuals.max():.1e}",
+                        stacklevel=2,
+                    )
+                for rank, (value, residual) in enumerate(zip(found.values, found.residuals, strict=True), 1):
+                    signs = (float(value < 0), float(value > 0), max(float(value), 0.0))
+                    rows.append((sample, images, l2, rank, float(value), *signs, float(residual), found.products))
+    return pd.DataFrame(rows, columns=COLUMNS)

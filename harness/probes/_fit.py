@@ -1,0 +1,36 @@
+"""How well a network fits what it is trained on: NLL on the augmented training set (paper A.2, NLL_train)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@torch.no_grad()
+def fit(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, groups: int = 32) -> pd.DataFrame:
+    """Cross-entropy of augmented training images with their soft targets, in evaluation mode.
+
+    The official code takes the mean over the last epoch in training mode instead, while the weights still move.
+
+    Args:
+        model: takes [batch, channel, height, width], gives logits [batch, class].
+        batches: (inputs, soft targets [batch, class]), on the model's device.
+        groups: the images are dealt into so many groups that are kept apart, for intervals over images.
+
+    Returns:
+        A row a group: sample (the group), images (in the group), nll (nats).
+    """
+    import pandas as pd
+
+    model.eval()
+    losses = torch.cat([cross_entropy(model(inputs).float(), targets, reduction="none") for inputs, targets in batches])
+    dealt = [losses.double().cpu()[group::groups] for group in range(min(groups, len(losses)))]
+    rows = [(sample, len(part), part.mean().item()) for sample, part in enumerate(dealt)]
+    return pd.DataFrame(rows, columns=["sample", "images", "nll"])
