@@ -1,11 +1,14 @@
 """MSAs flatten the loss, and ViT's loss is not convex (claims L1 to L19, paper section 2 and appendix C).
 
+D1 and D2 ask whether that depends on how it is measured: it is disputed.
+
 Most of them look at the Hessian of the training loss, mini-batch by mini-batch: its NEP, the share of negative values
 among the five largest eigenvalues, and its APE, the mean of the positive ones. Many need no more than the warm-up.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -36,9 +39,9 @@ def nll(fits: pd.DataFrame) -> float:
     return fits.nll.iloc[0]
 
 
-def log_ape(spectrum: pd.DataFrame) -> float:
+def log_ape(spectrum: pd.DataFrame, *, l2: bool = True) -> float:
     """So that a difference of two is a log ratio."""
-    return np.log(ape(spectrum))
+    return np.log(ape(spectrum, l2=l2))
 
 
 def numbers(roles: Sequence[str]) -> list[int]:
@@ -220,7 +223,7 @@ def fall_of_nep(sizes: Sequence[int], spectra: Sequence[pd.DataFrame]) -> float:
 def one_above_many(heads: Sequence[int], spectra: Sequence[pd.DataFrame]) -> float:
     """NEP with one head above its mean over six and more."""
     neps = dict(zip(heads, map(nep, spectra), strict=True))
-    return neps[1] - np.mean([value for count, value in neps.items() if count >= 6])
+    return neps[1] - float(np.mean([value for count, value in neps.items() if count >= 6]))
 
 
 @pytest.mark.claim("L16", roles=["vit_heads_*"], probes=[WARMUP])
@@ -262,3 +265,32 @@ def test_L19_strong_augmentation_flattens_but_makes_negative_eigenvalues(case: J
     case.effect("ViT: weak-augmentation APE above strong", "vit_weak", log_ape, minus="vit_strong")
     case.effect("ResNet: weak-augmentation APE above strong", "resnet_weak", log_ape, minus="resnet_strong")
     case.effect("ViT: strong-augmentation NEP above weak", "vit_strong", nep, minus="vit_weak")
+
+
+CLEAN, OFFICIAL = wanted("hessian", after=0, augment=False), wanted("hessian", after=0, convention="official")
+
+
+@pytest.mark.claim("D1", roles=["resnet", "vit"], probes=[WARMUP, CLEAN])
+def test_D1_the_protocol_does_not_decide_who_is_flatter(case: Judgement) -> None:
+    for images, probe in (("augmented", WARMUP), ("clean", CLEAN)):
+        for loss, l2 in (("with l2", True), ("without l2", False)):
+            size, sign = partial(log_ape, l2=l2), partial(nep, l2=l2)
+            case.effect(f"{images}, {loss}: ResNet APE above ViT APE", "resnet", size, minus="vit", probe=probe)
+            case.effect(f"{images}, {loss}: ViT NEP above ResNet NEP", "vit", sign, minus="resnet", probe=probe)
+
+
+def more_nep(official: pd.DataFrame, converged: pd.DataFrame) -> float:
+    return nep(official) - nep(converged)
+
+
+def more_ape(official: pd.DataFrame, converged: pd.DataFrame) -> float:
+    return log_ape(official) - log_ape(converged)
+
+
+@pytest.mark.claim("D2", roles=["vit", "resnet"], probes=[OFFICIAL, WARMUP])
+def test_D2_negative_eigenvalues_outlive_the_power_iteration(case: Judgement) -> None:
+    case.effect("converged: ViT NEP above ResNet NEP", "vit", nep, minus="resnet", probe=WARMUP)
+    case.effect("power iteration: ViT NEP above ResNet NEP", "vit", nep, minus="resnet", probe=OFFICIAL)
+    for name, role in (("ViT", "vit"), ("ResNet", "resnet")):
+        case.effect(f"{name}: NEP by power iteration above converged NEP", role, more_nep, probe=[OFFICIAL, WARMUP])
+        case.effect(f"{name}: APE by power iteration above converged APE", role, more_ape, probe=[OFFICIAL, WARMUP])

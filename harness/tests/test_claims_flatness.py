@@ -1,0 +1,111 @@
+"""The statistics of the flatness claims, given the paper's own digitised values, yield the paper's own numbers.
+
+Those stand beside the effects in the catalogue, worked out from the figures apart from any code here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from itertools import product
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness.catalogue import load_catalogue
+from harness.probes import wanted
+
+CATALOGUE = load_catalogue(Path(__file__).parents[2] / "claims" / "catalogue.toml")
+# By name: claims know the harness, the harness knows no claims.
+flatness, alternet = map(importlib.import_module, ("claims.test_flatness", "claims.test_alternet"))
+
+EPOCHS = {"hessian-warmup": 0, "hessian-after-1-3": 100, "hessian-after-2-3": 200, "hessian": 300}
+# The role of a test -> the role of the paper's series, and where on its x axis.
+CAST = {
+    "L3": {"vit": ("vit", 1), "resnet": ("resnet", 1), "vit_data_1_16": ("vit", 0.0625)},
+    "L5": {f"vit_data_{x}": ("vit", x) for x in (7.8, 15.6, 31.25, 62.5, 125, 250, 500)},
+    "L8": {"conv_vit_3": ("conv_vit", 3), "conv_vit_5": ("conv_vit", 5), "conv_vit_global": ("conv_vit", 8)},
+    "L12": {f"{role}_epochs_{x}": (role, x) for role in ("resnet", "vit") for x in (75, 150, 300, 600, 1200)},
+    "L14": {"vit_patch_small": ("vit", 2), "vit_patch_medium": ("vit", 4), "vit_patch_large": ("vit", 8)},
+    "L16": {f"vit_heads_{x}": ("vit", x) for x in range(1, 10)},
+    "L17": {f"vit_width_{x}": ("vit", x) for x in range(22, 199, 22)},
+    "L19": {f"{role}_{name}": (role, x) for role in ("vit", "resnet") for x, name in enumerate(("weak", "strong"))},
+}
+PARTS = [(claim, None) for claim in ("L3", "L4", "L5", "L8", "L12", "L13", "L16", "L17", "L19", "A3")]
+PARTS += [("L14", "accuracy"), *product(("L2", "L15", "L18"), ("warmup", "training")), ("L14", "warmup")]
+
+
+def value(claim, role, quantity, x):
+    """The paper's; 0.05 where it gives none, which no effect that is compared depends on."""
+    for series in CATALOGUE[claim].series:
+        if (series.role, series.quantity) == (role, quantity):
+            return dict(zip(series.x or [x], series.values, strict=True)).get(x, 0.05)
+    return 0.05
+
+
+def spectrum(nep, ape):
+    return pd.DataFrame({"l2": [True], "negative": nep, "positive": 1 - nep, "positive_part": ape * (1 - nep)})
+
+
+class PaperCase:
+    """Stands for a case whose tables hold the paper's values; keeps what the test measures."""
+
+    def __init__(self, claim, marker):
+        self.claim, self.effects = claim, {}
+        self.roles = tuple(CAST.get(claim, dict.fromkeys(marker.kwargs["roles"])))
+        self.probes = [wanted(probe) if isinstance(probe, str) else probe for probe in marker.kwargs["probes"]]
+
+    def table(self, role, probe):
+        probe = wanted(probe) if isinstance(probe, str) else probe
+        if self.claim in ("L4", "L13"):  # error against NLL_train: the latter is the x axis
+            (found,) = (
+                series for series in CATALOGUE[self.claim].series if (series.role, series.quantity) == (role, "error")
+            )
+            error, nll = found.values[0], found.x[0]
+        else:
+            place = CAST[self.claim][role] if self.claim in CAST else (role, EPOCHS.get(probe.name, 300))
+            of = [value(self.claim, place[0], quantity, place[1]) for quantity in ("error", "nll_train", "nep", "ape")]
+            error, nll = of[:2]
+        if probe.probe == "hessian":
+            return spectrum(*of[2:])
+        return pd.DataFrame({"correct": [1 - error / 100]} if probe.probe == "prediction" else {"nll": [nll]})
+
+    def effect(self, name, role, statistic, *, minus=None, probe=None):
+        roles = [role] if isinstance(role, str) else role
+        probes = probe if isinstance(probe, list) else [probe or self.probes[0]]
+        found = statistic(*(self.table(each, one) for each in roles for one in probes))
+        less = statistic(*(self.table(minus, one) for one in probes)) if minus else 0.0
+        self.effects[name] = found - less
+
+
+def found_test(claim, part):
+    module = alternet if claim == "A3" else flatness
+    for test in vars(module).values():
+        for marker in getattr(test, "pytestmark", []):
+            if marker.name == "claim" and marker.args == (claim,) and marker.kwargs.get("part") == part:
+                return test, marker
+    raise AssertionError(f"no test of {claim} {part}")
+
+
+@pytest.mark.parametrize(("claim", "part"), PARTS)
+def test_the_papers_values_give_the_papers_numbers(claim, part):
+    test, marker = found_test(claim, part)
+    case = PaperCase(claim, marker)
+    test(case)
+    rule = CATALOGUE[claim].rule(part)
+    assert set(case.effects) == {effect.name for effect in rule.effects}
+    for effect in rule.effects:
+        if effect.paper is not None:
+            assert case.effects[effect.name] == pytest.approx(effect.paper, abs=0.011), effect.name
+
+
+def test_every_rule_of_the_group_has_a_test():
+    rules = {
+        (claim.id, rule.part)
+        for claim in CATALOGUE.claims.values()
+        for rule in claim.rules
+        if claim.group == "flatness"
+    }
+    rules -= {("L10", None)}  # needs corrupted images
+    for claim, part in rules - {("L1", None)}:
+        found_test(claim, part)
