@@ -131,6 +131,55 @@ def test_claim(case):
 """
 
 
+AFTER_THE_WARMUP = """
+import pytest
+from harness.probes import nep, wanted
+
+WARMUP, CLEAN = wanted("hessian", after=0), wanted("hessian", after=0, augment=False)
+
+@pytest.mark.claim("F1", roles=["vit", "vit_data_*"], probes=[WARMUP, CLEAN])
+def test_claim(case):
+    assert case.roles == ("vit", "vit_data_32", "vit_data_48")
+    def statistic(*spectra):
+        assert [len(spectrum) for spectrum in spectra] == [10] * 6  # five eigenvalues, without and with l2
+        return 1 + sum(map(nep, spectra))
+    case.effect("effect", case.roles, statistic, probe=[WARMUP, CLEAN])
+"""
+
+
+def test_variants_measured_after_the_warmup_are_trained_no_farther(session, project, pytester, tmp_path):
+    project(body=AFTER_THE_WARMUP)
+    changed = PROFILE.replace("epochs = 1\nwarmup_epochs = 0", "epochs = 2\nwarmup_epochs = 1")
+    changed += """
+[variants]
+vit_data_32 = { of = "vit", share = 0.5 }
+vit_data_48 = { of = "vit", share = 0.75 }
+[probes.hessian]
+images = 32
+"""
+    (pytester.path / "tiny.toml").write_text(changed)
+    result = session(store=tmp_path / "store")
+    result.assert_outcomes(passed=1)
+    evidence = result.evidence
+    assert evidence["case"]["models"] == {
+        "vit": "vit_micro(depth=1)",
+        "vit_data_32": "vit_micro(depth=1), 50 % of the training images",
+        "vit_data_48": "vit_micro(depth=1), 75 % of the training images",
+    }
+    assert [table.rpartition("/")[2] for table in evidence["tables"]] == [
+        "hessian-warmup.parquet",
+        "hessian-warmup-augment-False.parquet",
+    ]
+    assert evidence["provenance"]["device"] != "none"
+    runs = list((tmp_path / "store" / "runs").iterdir())
+    assert len(runs) == 6
+    for run in runs:
+        kept = sorted(entry.name for entry in run.iterdir() if entry.is_dir())
+        assert [name.partition("-")[0] for name in kept] == ["epoch", "step"], kept
+    again = session("--plan", store=tmp_path / "store")
+    again.stdout.fnmatch_lines(["6 runs, 0 to train; 0 measurements to make*"])
+
+
 def test_a_claim_without_networks_needs_neither_data_nor_training(session, project, pytester, tmp_path):
     project(body=WITHOUT_NETWORKS)
     result = session("--data-root", str(tmp_path / "nothing"), store=tmp_path / "store")
