@@ -51,6 +51,7 @@ def deviations(claim: Claim, case: Case, dataset_title: str) -> list[str]:
     fixed = [str(spec) for spec in case.models.values() if spec.is_trained_already]
     found += [f"{model} with weights from elsewhere, not trained here" for model in fixed]
     if len(fixed) < len(case.models):
+        found += _epochs(claim, case)
         found += _recipe(claim, case.profile.recipe)
     if len(case.seeds) == 1:
         found.append("single seed")
@@ -72,13 +73,21 @@ def _models(claim: Claim, case: Case) -> list[str]:
     return found
 
 
+def _epochs(claim: Claim, case: Case) -> list[str]:
+    recipe = case.profile.recipe
+    if not claim.epochs:
+        return []
+    if all(probe.after == 0 for probe in case.probes):
+        ours, theirs, what = recipe.warmup_epochs, PAPER.warmup_epochs, "warm-up epochs"
+    else:
+        ours, theirs, what = recipe.total_epochs, PAPER.total_epochs, "epochs"
+    return [f"{ours} of {theirs} {what}"] if ours != theirs else []
+
+
 def _recipe(claim: Claim, recipe: Recipe) -> list[str]:
     if not claim.epochs:
         return []
     found = []
-    wanted = PAPER.total_epochs if claim.epochs == PAPER.epochs else claim.epochs
-    if recipe.total_epochs != wanted:
-        found.append(f"{recipe.total_epochs} of {wanted} epochs")
     for field, word in RECIPE_WORDS.items():
         ours, theirs = getattr(recipe, field), getattr(PAPER, field)
         if ours != theirs:

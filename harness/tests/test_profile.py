@@ -282,3 +282,12 @@ def test_deviations_list_what_differs_and_nothing_else(profile):
         "CutMix alpha 0 instead of 0.8",
         "single seed",
     ]
+
+
+def test_after_the_warmup_only_its_epochs_count(profile):
+    claim = load_catalogue(CATALOGUE)["A3"]
+    toml = GOOD.replace("digits", "cifar100").replace('"resnet_micro"', '"resnet50"\nalternet = "alter_resnet50"')
+    for epochs, expected in ((5, []), (2, ["2 of 5 warm-up epochs"])):
+        mine = profile(toml.replace("epochs = 3", f"epochs = 3\nwarmup_epochs = {epochs}"))
+        (case,), _ = expand("A3", None, ["alternet", "resnet"], [wanted("hessian", after=0)], mine)
+        assert deviations(claim, case, "CIFAR-100") == expected
