@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.probes._calibration import calibrated
 from harness.probes._cka import cka
+from harness.probes._rings import rings
 from harness.probes._spectrum import ape, nep
 from harness.probes.request import PROBES, ProbeKind, ProbeRequest
 from harness.probes.wanted import wanted
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from harness.probes._fit import fit as fit
     from harness.probes._fourier import fourier as fourier
     from harness.probes._hessian import hessian as hessian
+    from harness.probes._landscape import landscape as landscape
     from harness.probes._lesion import lesion as lesion
     from harness.probes._noise import noise as noise
     from harness.probes._prediction import prediction as prediction
@@ -36,10 +38,12 @@ __all__ = [
     "fit",
     "fourier",
     "hessian",
+    "landscape",
     "lesion",
     "nep",
     "noise",
     "prediction",
+    "rings",
     "similarity",
     "variance",
     "wanted",

@@ -193,6 +193,19 @@ def noise_table(models: dict[str, str], seeds: list[int]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def landscape_table(models: dict[str, str], seeds: list[int]) -> pd.DataFrame:
+    """NLL of the k-th role rises by k r, 0.2 k r more per seed, and tilts, one way and the other in the two planes."""
+    steps = (-1.0, -0.5, 0.0, 0.5, 1.0)
+    rows = []
+    for (order, (role, model)), seed, sample in product(enumerate(models.items(), 1), seeds, (0, 1)):
+        for x, y in product(steps, steps):
+            r = max(abs(x), abs(y))
+            nll = 2 + order * r * (1 + 0.2 * seed) + 0.3 * x * (1 - 2 * sample)
+            about = {"role": role, "model": model, "seed": seed, "sample": sample, "images": 8, "x": x, "y": y}
+            rows.append({**about, "nll": nll, "l2": 10 + 4 * r, "l2_norms": 5 + r})
+    return pd.DataFrame(rows)
+
+
 def lesion_table(roles: list[str], seeds: list[int]) -> pd.DataFrame:
     """Unit u costs u points, and half a point more per seed in the second, smaller group."""
     table = variance_table(roles, seeds)

@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness import report
 from harness.catalogue import Catalogue, load_catalogue
 from harness.errors import HarnessError
 from harness.evidence import CaseRecord, RuleRecord, evidence_path, write_evidence
 from harness.report import numbers
+from harness.report.figures.landscape_maps import clipped, common_scale
 from harness.report.tables import TableError, read_table, weighted_mean
 from harness.tests import report_fixtures as made
 
@@ -314,6 +317,80 @@ def test_noise_is_shown_at_the_calibrated_amplitude(results, tmp_path):
     assert "measured, 2 (standard deviation" in caption
     assert "loses nearest to 5 pp at 0.1π, 5.0 pp" in caption
     assert "energy added per pixel is 0.1 at the lowest and 0.9 at the highest" in caption
+
+
+MICRO = {"resnet": "resnet_micro", "vit": "vit_micro"}
+
+
+def test_the_rise_of_the_loss_on_rings_beside_the_papers(results, tmp_path):
+    series = 'quantity = "ring_increase_nll"\nx = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]'
+    claims = made.catalogue(tmp_path, made.CATALOGUE.replace('quantity = "delta_log_amplitude"', series))
+    nll, l2, *maps = shown_with(results, claims, "F2", "landscape", made.landscape_table(MICRO, [0, 1]), MICRO)
+    # Per r 1 and 1.2 in the two seeds, twice that for the second role; the l2 terms add 1, and 4 in the caption.
+    assert "resnet: resnet_micro 0.55, 1.10; vit: vit_micro 1.10, 2.20; paper: ViT-Ti, ImageNet-1K −1.78," in nll
+    assert "rise of NLL + l2 over the centre, from the innermost ring outwards: resnet: resnet_micro 1.05, 2.10;" in l2
+    assert "vit: vit_micro 1.60, 3.20." in l2
+    assert "paper" not in l2
+    text = section(built(results, claims), "F2")
+    caption = words(text)
+    assert "2 planes of random directions" in caption
+    assert "the outermost ring rises by: resnet: resnet_micro 5.1; vit: vit_micro 6.2." in caption
+    assert "At the centre: resnet: resnet_micro NLL 2.00, l2 5.00; vit: vit_micro NLL 2.00, l2 5.00." in caption
+    assert "not finite" not in caption
+    assert len(maps) == 8
+    assert sum(label.startswith("Map of the rise of NLL over") for label in maps) == 2
+    assert sum(label.startswith("Surface of the rise of NLL + l2 over") for label in maps) == 2
+    assert all("at most 3.20 nats" in label for label in maps if "NLL + l2" in label and "vit" in label)
+    shown = re.findall(r'<svg[^>]*aria-label="(?:Map|Surface).*?</svg>', text, re.S)
+    assert all("var(--depth-" in svg and not re.search(r"#[0-9a-f]{6}\b", svg) for svg in shown)
+
+
+def test_a_landscape_without_the_papers_numbers(results, claims):
+    labels = shown_with(results, claims, "F2", "landscape", made.landscape_table({"vit": "vit_micro"}, [0]), MICRO)
+    assert len(labels) == 6
+    assert "Dashed" not in words(section(built(results, claims), "F2"))
+
+
+def test_points_without_a_finite_loss_are_blank_and_counted(results, claims):
+    table = made.landscape_table(MICRO, [0, 1])
+    corner = (table["x"] == 1) & (table["y"] == 1) & (table["role"] == "resnet")
+    edge = (table["x"] == -1) & (table["y"] == 0) & (table["role"] == "resnet")
+    table.loc[corner & (table["seed"] == 0), "nll"] = [np.inf, -np.inf]
+    table.loc[edge & (table["seed"] == 1) & (table["sample"] == 1), "nll"] = np.nan
+    nll, *_ = shown_with(results, claims, "F2", "landscape", table, MICRO)
+    assert "resnet: resnet_micro 0.55, 1.10;" in nll
+    assert words(section(built(results, claims), "F2")).count("not finite: 2 of 25 (resnet: resnet_micro).") == 2
+
+
+def test_a_landscape_without_a_centre_is_said(results, claims):
+    table = made.landscape_table(MICRO, [0])
+    for spoilt in (table.assign(nll=np.nan), table[table["x"] != 0], table[(table["x"] == 0) & (table["y"] == 0)]):
+        shown_with(results, claims, "F2", "landscape", spoilt, MICRO)
+        assert "no grid around a finite loss for resnet" in words(section(built(results, claims), "F2"))
+
+
+@given(st.lists(st.floats(-2, 2), min_size=2, max_size=2), st.floats(-3, 3), st.floats(-2, 2))
+def test_a_cell_is_cut_off_at_the_ceiling(slopes, height, ceiling):
+    """A tilted cell: what is left is what of a fine grid over it lies below."""
+    square = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)])
+    left = clipped(np.column_stack([square, height + square @ slopes]), ceiling)
+    fine = (np.stack(np.meshgrid(np.arange(60), np.arange(60)), -1) + 0.5) / 60
+    share = (height + fine @ slopes <= ceiling).mean()
+    if len(left) == 0:
+        assert share < 0.001
+        return
+    assert left[:, 2].max() <= ceiling + 1e-9
+    x, y, _ = left.T
+    assert abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2 == pytest.approx(share, abs=0.04)
+
+
+@given(st.lists(st.floats(1e-4, 1e9), min_size=1, max_size=3))
+def test_colours_change_at_1_3_10_below_the_highest_rise(highest):
+    scale = common_scale([[pd.DataFrame([[0.0, rise], [np.nan, 0.0]])] for rise in highest])
+    assert len(scale.levels) == 8
+    assert scale.ceiling == min(highest)
+    assert np.allclose(np.diff(np.log10(scale.levels)), 0.5, atol=0.03)
+    assert scale.levels[-1] < max(highest) <= 3.5 * scale.levels[-1] or max(highest) < 0.01
 
 
 def test_a_probe_without_a_figure_is_named(results, claims):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.report.figures import fourier, lesion, noise, prediction, similarity, variance
+from harness.report.figures import fourier, landscape, lesion, noise, prediction, similarity, variance
 from harness.report.figures.style import Drawing, Paper, figure_style, to_svg
 from harness.report.tables import TableError, read_table
 
 PROBES = {
     "fourier": fourier,
+    "landscape": landscape,
     "lesion": lesion,
     "noise": noise,
     "prediction": prediction,
