@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from harness.probes import ape, nep, wanted
+from harness.probes import ape, nep, rings, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,6 +47,23 @@ def log_ape(spectrum: pd.DataFrame, *, l2: bool = True) -> float:
 def numbers(roles: Sequence[str]) -> list[int]:
     """That the names of variants end in."""
     return [int(role.rpartition("_")[2]) for role in roles]
+
+
+def rise(term: str, least: float, most: float) -> Statistic:
+    """Of NLL and a term over the centre, mean over the square rings from `least` to `most`."""
+
+    def statistic(surface: pd.DataFrame) -> float:
+        means = rings(surface)
+        return means[(means.index > least - 0.01) & (means.index < most + 0.01)][term].mean()
+
+    return statistic
+
+
+@pytest.mark.claim("L1", roles=["resnet", "vit"], probes=["landscape"])
+def test_L1_the_loss_around_vit_rises_more_slowly_than_around_resnet(case: Judgement) -> None:
+    for name, term in (("NLL + l2", "nll_and_l2_norms"), ("NLL", "nll")):
+        for where, least, most in (("rings r >= 0.3", 0.3, 1.0), ("ring r = 0.1", 0.1, 0.1)):
+            case.effect(f"{name}: ResNet rise above ViT rise, {where}", "resnet", rise(term, least, most), minus="vit")
 
 
 @pytest.mark.claim("L2", part="warmup", roles=["resnet", "vit"], probes=[WARMUP])

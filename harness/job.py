@@ -84,12 +84,25 @@ def execute(
         for probe in job.probes:
             if store.read(probe.key(run.run_id)) is None:
                 report({"doing": probe.probe})
-                measure(run, probe, dataset, store=store, device=device)
+                measure(run, probe, dataset, store=store, device=device, should_stop=should_stop)
 
 
-def measure(run: Run, request: ProbeRequest, dataset: Dataset, *, store: Store, device: torch.device) -> None:
-    """Run one probe on the weights of a run and keep its table."""
+def measure(
+    run: Run,
+    request: ProbeRequest,
+    dataset: Dataset,
+    *,
+    store: Store,
+    device: torch.device,
+    should_stop: Callable[[], bool],
+) -> None:
+    """Run one probe on the weights of a run and keep its table.
+
+    Raises:
+        Interrupted: asked to stop; a probe with a ledger keeps what it had found.
+    """
     import harness.probes
+    from harness.ledger import Ledger
     from harness.provenance import hardware, versions
     from harness.tables import to_parquet
     from harness.training import checkpoint
@@ -105,6 +118,10 @@ def measure(run: Run, request: ProbeRequest, dataset: Dataset, *, store: Store, 
         batches = _test_batches(dataset, parameters.pop("images") or request.test_images, device)
     if kind.l2:
         parameters["weight_decay"] = run.recipe.weight_decay
+    key = request.key(run.run_id)
+    ledger = Ledger(store.root / "ledgers" / f"{key.replace('/', '-')}.txt", key) if kind.ledger else None
+    if ledger is not None:
+        parameters |= {"ledger": ledger, "should_stop": should_stop}
     table = getattr(harness.probes, request.probe)(model, batches, **parameters)
     meta = {
         "run": str(run),
@@ -112,7 +129,9 @@ def measure(run: Run, request: ProbeRequest, dataset: Dataset, *, store: Store, 
         "device": hardware(device),
         "versions": versions(),
     }
-    store.write(request.key(run.run_id), {"table.parquet": to_parquet(table)}, meta)
+    store.write(key, {"table.parquet": to_parquet(table)}, meta)
+    if ledger is not None:
+        ledger.remove()
 
 
 PROBE_BATCH = 250

@@ -58,6 +58,13 @@ class HessianParameters(TrainingParameters):
     convention: Literal["lanczos", "official"] = "lanczos"
 
 
+class LandscapeParameters(TrainingParameters):
+    points: int = Field(default=21, ge=3, description="along each side of the grid; odd")
+    radius: float = Field(default=1.0, gt=0, description="of the grid, in lengths of the weights")
+    directions: int = Field(default=3, ge=1, description="planes, each with two random directions")
+    normalisation: Literal["filter", "official"] = "filter"
+
+
 class ProbeKind(BaseModel):
     """What is known of a probe before it runs.
 
@@ -68,6 +75,7 @@ class ProbeKind(BaseModel):
         values: columns that are measured; averaging over samples (weighted by `images`) keeps their meaning.
         sample: what one sample is; the replicate of the bootstrap when there is a single seed.
         l2: whether it measures NLL + l2, and so takes the weight decay of the run.
+        ledger: whether it goes on where it was stopped, from a ledger of what it had found.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -80,6 +88,7 @@ class ProbeKind(BaseModel):
     sample: str
     split: Literal["train", "test"] = "test"
     l2: bool = False
+    ledger: bool = False
 
 
 UNIT = ("unit", "name", "kind", "stage", "depth", "height", "width")
@@ -153,6 +162,17 @@ PROBES = {
             sample="mini-batch",
             split="train",
             l2=True,
+        ),
+        ProbeKind(
+            name="landscape",
+            version=1,
+            parameters=LandscapeParameters,
+            keys=("x", "y"),
+            values=("nll", "l2", "l2_norms"),
+            sample="plane",
+            split="train",
+            l2=True,
+            ledger=True,
         ),
     )
 }

@@ -1,0 +1,69 @@
+"""A job measures training-split probes on a run's own images, and goes on where it was stopped."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+import torch
+
+from harness.job import Job, execute
+from harness.probes import PROBES, ProbeRequest, hessian
+from harness.store import Interrupted, Store
+from harness.tables import read_parquet
+from harness.training import checkpoint
+from harness.training.batch import training_batch
+from harness.training.loader import Resident
+from harness.training.loop import build_model
+
+CPU = torch.device("cpu")
+
+
+def request(probe, epoch=None, **parameters):
+    chosen = PROBES[probe].parameters.model_validate(parameters)
+    return ProbeRequest(probe=probe, parameters=chosen, test_images=None, epoch=epoch)
+
+
+def do(job, store, should_stop=lambda: False):
+    execute(job, store=store, device=CPU, root=None, report=lambda _: None, should_stop=should_stop)
+
+
+def test_a_landscape_that_was_stopped_goes_on_and_equals_one_that_was_not(make_run, tmp_path):
+    run = make_run("resnet_micro", epochs=1, warmup_epochs=0)
+    wanted = request("landscape", images=16, points=5, directions=2)
+    job = Job(run, (wanted,), training=True)
+    straight, stopped = Store(tmp_path / "straight"), Store(tmp_path / "stopped")
+    do(job, straight)
+    do(Job(run, (), training=True), stopped)
+
+    asked = []
+    with pytest.raises(Interrupted):
+        do(job, stopped, lambda: asked.append(1) or len(asked) > 20)
+    assert len(list((tmp_path / "stopped" / "ledgers").iterdir())) == 1
+    first, asked[:] = len(asked), []
+    do(job, stopped, lambda: bool(asked.append(1)))
+    assert first - 1 + len(asked) == 2 * 25  # every point was computed once
+
+    key = wanted.key(run.run_id)
+    one, other = (read_parquet(store.read(key).path / "table.parquet") for store in (straight, stopped))
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+    assert not list((tmp_path / "stopped" / "ledgers").iterdir())
+
+
+def test_a_spectrum_is_of_the_augmented_images_and_the_weights_that_were_asked_for(make_run, digits, tmp_path):
+    """The probe on batches that are drawn by hand: the first pass over the run's images, in its order."""
+    run = make_run("resnet_micro", train_images=64, label_smoothing=0.3, weight_decay=0.5)
+    store, wanted = Store(tmp_path / "store"), request("hessian", epoch=0, images=32, seed=5)
+    do(Job(run, (wanted,), training=True, wanted=(0,)), store)
+    table = read_parquet(store.read(wanted.key(run.run_id)).path / "table.parquet")
+
+    from harness.data import balanced_subset
+    from harness.identity import subseed
+
+    model = build_model(run, digits.info)
+    checkpoint.load_weights(store, run, model, 0)
+    split = Resident(balanced_subset(digits.train, 64), digits.info, CPU)
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(subseed(5, "order")))
+    augmenter = torch.Generator().manual_seed(subseed(5, "augment"))
+    batches = [training_batch(split, order[start : start + 16], run.recipe, augmenter) for start in (0, 16)]
+    pd.testing.assert_frame_equal(table, hessian(model, batches, weight_decay=0.5), check_exact=True)
+    assert table[table.l2].eigenvalue.max() == pytest.approx(table[~table.l2].eigenvalue.max() + 0.5, rel=1e-4)
