@@ -9,7 +9,6 @@ from harness.run import SUBJECT
 from harness.training.recipe import PAPER, Recipe
 
 PAPER_DATASETS = {
-    "imagenet": "ImageNet-1K",
     "cifar100-c": "CIFAR-100-C",
     "imagenet-c": "ImageNet-C",
     **{info.name: info.title for info in DATASETS.values()},

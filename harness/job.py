@@ -139,9 +139,9 @@ PROBE_BATCH = 250
 
 def _test_batches(dataset: Dataset, count: int | None, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
     from harness.data import balanced_subset
-    from harness.training.loader import Resident
+    from harness.training.loader import load
 
-    return Resident(balanced_subset(dataset.test, count), dataset.info, device).batches(PROBE_BATCH)
+    return load(balanced_subset(dataset.test, count), dataset.info, device).batches(PROBE_BATCH)
 
 
 def _training_batches(
@@ -150,9 +150,9 @@ def _training_batches(
     """Of the images that the run was trained on; takes what they depend on out of the probe's parameters."""
     from harness.data import balanced_subset
     from harness.training.batch import drawn_batches
-    from harness.training.loader import Resident
+    from harness.training.loader import load
 
     recipe = run.recipe if parameters.pop("augment") else run.recipe.without_augmentation
     drawn = {name: parameters.pop(name) for name in ("images", "batch_size", "seed")}
-    split = Resident(balanced_subset(dataset.train, run.train_images), dataset.info, device)
+    split = load(balanced_subset(dataset.train, run.train_images), dataset.info, device)
     return drawn_batches(split, recipe, **drawn)

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from harness.data import Split, dataset_info
-from harness.training.batch import training_batch
+from harness.training.batch import training_batches
 from harness.training.loader import Resident
 from harness.training.recipe import PAPER
 from models._timm import timm  # noqa: F401  imports torchvision the one way that works everywhere
@@ -78,9 +78,9 @@ def test_ours(benchmark, photos, threads, device, batch_size):
 
     @torch.no_grad()
     def work():
-        order = torch.randperm(COUNT, device=device)
-        for chosen in order.split(batch_size)[:steps]:
-            training_batch(split, chosen, PAPER, stream)
+        order = torch.randperm(COUNT, device=device)[: steps * batch_size]
+        for _ in training_batches(split, order, batch_size, PAPER, stream, seed=0):
+            pass
         if device == "cuda":
             torch.cuda.synchronize()
 

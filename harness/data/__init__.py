@@ -2,6 +2,16 @@
 
 from harness.data.catalogue import DATASETS, DatasetInfo, dataset_info
 from harness.data.dataset import Dataset, Split, balanced_subset
+from harness.data.encoded import EncodedImages
 from harness.data.source import load_dataset
 
-__all__ = ["DATASETS", "Dataset", "DatasetInfo", "Split", "balanced_subset", "dataset_info", "load_dataset"]
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "DatasetInfo",
+    "EncodedImages",
+    "Split",
+    "balanced_subset",
+    "dataset_info",
+    "load_dataset",
+]

@@ -11,8 +11,9 @@ from harness.errors import HarnessError, nearest
 class DatasetInfo:
     """The published facts of a data set.
 
-    `mean` and `std` standardise images scaled to [0, 1], per channel; CIFAR's are those of the official
-    configurations, the digits' were computed from their 1,437 training images.
+    `mean` and `std` standardise images scaled to [0, 1], per channel; CIFAR's and ImageNet's are those of the official
+    configurations, the digits' were computed from their 1,437 training images. `image_size` is what networks see:
+    streamed images have all sizes, and stay encoded where they are because decoded they would fit nowhere.
     """
 
     name: str
@@ -28,6 +29,7 @@ class DatasetInfo:
     repository_folder: str = ""
     image_column: str = "img"
     label_column: str = "label"
+    streamed: bool = False
 
 
 DATASETS = {
@@ -70,6 +72,21 @@ DATASETS = {
             repository="uoft-cs/cifar100",
             repository_folder="cifar100",
             label_column="fine_label",
+        ),
+        DatasetInfo(
+            name="imagenet",
+            title="ImageNet-1K",
+            classes=1000,
+            image_size=224,
+            channels=3,
+            train_images=1_281_167,
+            test_images=50_000,
+            mean=(0.485, 0.456, 0.406),
+            std=(0.229, 0.224, 0.225),
+            repository="ILSVRC/imagenet-1k",
+            repository_folder="data",
+            image_column="image",
+            streamed=True,
         ),
     )
 }

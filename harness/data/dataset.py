@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.data.catalogue import DatasetInfo
+from harness.data.encoded import EncodedImages
 from harness.errors import HarnessError
 from harness.identity import subseed
 
@@ -16,11 +17,12 @@ class Split:
     """Images and their labels.
 
     Attributes:
-        images: uint8, [image, channel, height, width]; usually a read-only memory map.
+        images: uint8, [image, channel, height, width], usually a read-only memory map; or still encoded, where they
+            are too many to be decoded beforehand.
         labels: int64, [image].
     """
 
-    images: np.ndarray
+    images: np.ndarray | EncodedImages
     labels: np.ndarray
 
     def __len__(self) -> int:
@@ -34,7 +36,8 @@ class Dataset:
     Attributes:
         title: the published name, and how this copy differs from the original if it does.
         class_names: in the order of the labels.
-        fingerprint: SHA-256 over the decoded images, labels and class names of both splits.
+        fingerprint: SHA-256 over the decoded images, labels and class names of both splits; of encoded images, one that
+            names what it is over, see `harness.data.encoded`.
     """
 
     info: DatasetInfo
@@ -56,6 +59,8 @@ def balanced_subset(split: Split, count: int | None) -> Split:
     """
     if count is None or count == len(split):
         return split
+    if not len(split):
+        raise HarnessError(f"cannot take a subset of {count} images; there are none")
     classes, available = np.unique(split.labels, return_counts=True)
     share, rest = divmod(count, len(classes))
     quota = np.full(len(classes), share) + (np.arange(len(classes)) < rest)

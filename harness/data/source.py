@@ -1,6 +1,7 @@
 """Where data sets come from: the digits inside scikit-learn, parquet files in the layout of the Hugging Face hub.
 
-Everything is decoded once into memory-mapped arrays in the store. Nothing that was downloaded is ever unpickled.
+Everything is decoded once into memory-mapped arrays in the store, but for ImageNet, which stays as it is
+(`harness.data.imagenet`). Nothing that was downloaded is ever unpickled.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from harness.data.catalogue import DatasetInfo, dataset_info
 from harness.data.dataset import Dataset, Split
+from harness.data.imagenet import class_names_in, open_imagenet
 from harness.errors import HarnessError
 from harness.identity import canonical_json, short_digest
 from harness.store import Artifact, Store
@@ -30,7 +32,7 @@ def load_dataset(
     Args:
         name: a name of `DATASETS`.
         store: keeps the decoded arrays.
-        root: `<root>/<name>/` holds the hub's parquet files; without it they come from the hub.
+        root: `<root>/<name>/` holds the hub's parquet files, or ImageNet's folders; without it they come from the hub.
         offline: do not download; what the hub's cache has is used.
         say: takes one line when something slow begins.
 
@@ -38,6 +40,8 @@ def load_dataset(
         HarnessError: no such data set, no files, no network, or files of another layout.
     """
     info = dataset_info(name)
+    if info.streamed:
+        return open_imagenet(info, root)
     if name == "digits":
         key, decode = f"data/digits-{DECODING_VERSION}", _decode_digits
     else:
@@ -149,7 +153,7 @@ def _identity_of(files: dict[str, list[Path]]) -> dict[str, list[str]]:
 def _decode_parquet(info: DatasetInfo, files: dict[str, list[Path]]) -> dict[str, Any]:
     qualities: set[str] = set()
     splits = {split: _decode_split(info, paths, qualities) for split, paths in files.items()}
-    names = _class_names(info, files["train"][0])
+    names = class_names_in(files["train"][0], info)
     copy = f" ({', '.join(sorted(qualities))} copy)" if qualities else ""
     return {"title": info.title + copy, "class_names": names, **splits}
 
@@ -203,17 +207,3 @@ def _jpeg_quality(tables: dict[int, list[int]]) -> int:
     """The quality setting 1..100 behind a quantisation table, after the scaling that libjpeg made customary."""
     scale = 100 * sum(tables[0]) / _STANDARD_TABLE_SUM
     return round(100 - scale / 2 if scale <= 100 else 5000 / scale)
-
-
-def _class_names(info: DatasetInfo, path: Path) -> list[str]:
-    """The names in the parquet file's own description, or the numbers where it has none."""
-    import json
-
-    import pyarrow.parquet as parquet
-
-    described = (parquet.read_schema(path).metadata or {}).get(b"huggingface")
-    if described:
-        feature = json.loads(described)["info"]["features"].get(info.label_column, {})
-        if "names" in feature:
-            return [str(name) for name in feature["names"]]
-    return [str(label) for label in range(info.classes)]

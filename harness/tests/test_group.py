@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +86,43 @@ def test_two_processes_train_the_same_weights_as_one(tmp_path):
     moved = [float((one[name] - two[name]).abs().max()) for name in one]
     assert max(moved) > 0, "two processes sum in another order: equal bits would mean that one did all the work"
     assert "trained already" in finish(start(places[2], "--role", "vit", processes=2))
+
+
+IMAGENET = """
+about = "streamed images"
+datasets = ["imagenet"]
+seeds = [0]
+images = { train = 64 }
+[roles]
+vit = { name = "vit_micro", depth = 2, patch_size = 56 }
+[recipe]
+base = "imagenet"
+epochs = 1
+warmup_epochs = 1
+batch_size = 32
+learning_rate = 1e-3
+stochastic_depth = 0.0
+"""
+
+
+def test_two_processes_share_the_decoding_and_train_the_same_weights_as_one(tmp_path):
+    image = Image.effect_noise((60, 50), 80).convert("RGB")
+    for split in ("train", "val"):
+        for number in range(1000):
+            folder = tmp_path / "data" / "imagenet" / split / f"n{number:08d}"
+            folder.mkdir(parents=True)
+            image.rotate(number).save(folder / "x.JPEG")
+    weights = []
+    for processes in (1, 2):
+        place = tmp_path / str(processes)
+        place.mkdir()
+        options = ("--role", "vit", "--data-root", str(tmp_path / "data"))
+        finish(start(place, *options, processes=processes, profile=IMAGENET))
+        weights.append(final_weights(place))
+    (one_id, one), (two_id, two) = weights
+    assert one_id == two_id
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-5)
 
 
 def test_two_processes_stop_together_and_continue(tmp_path):

@@ -34,6 +34,14 @@ class Group:
         share = len(batch) // self.size
         return batch[self.rank * share :][:share]
 
+    def whole(self, share: Tensor) -> Tensor:
+        """The batch of which each process has its slice."""
+        if self.size == 1:
+            return share
+        batch = torch.empty(self.size * len(share), *share.shape[1:], dtype=share.dtype, device=share.device)
+        dist.all_gather_into_tensor(batch, share.contiguous())
+        return batch
+
     def wrap(self, model: nn.Module, recipe: Recipe) -> nn.Module:
         """The network as this process runs it: gradients are averaged over the group, BatchNorm sees all of a batch.
 
@@ -64,6 +72,9 @@ class Group:
         """Until all have come here."""
         if self.size > 1:
             dist.barrier()
+
+
+ALONE = Group()
 
 
 @contextmanager

@@ -1,18 +1,23 @@
-"""A split on the device: uint8 images resident, standardised batch by batch."""
+"""A split as training and probes want it: on the device, standardised, batch by batch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from harness.data import DatasetInfo, Split
+from harness.training.augment import crop_and_flip
+from harness.training.group import ALONE, Group
+from harness.training.randaugment import rand_augment
+from harness.training.recipe import Recipe
 
 
-class Resident:
-    """A split whose images live on the device as uint8.
+class Loader(ABC):
+    """A split's labels on the device, and its images by the batch, wherever they are.
 
     Args:
         split: images and labels.
@@ -20,14 +25,13 @@ class Resident:
         device: where they go.
 
     Attributes:
-        images: uint8 [image, channel, height, width].
         labels: int64 [image].
         classes: how many there are.
         mean_colour: per channel, 0..255.
     """
 
     def __init__(self, split: Split, info: DatasetInfo, device: torch.device):
-        self.images = torch.from_numpy(np.array(split.images)).to(device)
+        self.device = device
         self.labels = torch.from_numpy(np.array(split.labels)).to(device)
         self.classes = info.classes
         self.mean_colour = [round(255 * mean) for mean in info.mean]
@@ -43,5 +47,61 @@ class Resident:
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All images in order, standardised: (images, labels), the last batch smaller if need be."""
-        for images, labels in zip(self.images.split(size), self.labels.split(size), strict=True):
+        for images, labels in zip(self._plain(size), self.labels.split(size), strict=True):
             yield self.standardise(images), labels
+
+    @abstractmethod
+    def _plain(self, size: int) -> Iterator[Tensor]:
+        """All images in order as they are tested on, uint8 [batch, channel, height, width]."""
+
+    @abstractmethod
+    def augmented(
+        self, batches: Sequence[Tensor], recipe: Recipe, generator: torch.Generator, seed: int
+    ) -> Iterator[Tensor]:
+        """Cropped, flipped and randomly augmented images for each batch of indices.
+
+        Args:
+            batches: int64 [batch] each, on the device.
+            generator: on the device, for what is drawn there, when the batch is asked for and not before.
+            seed: for what is drawn elsewhere and ahead of time; with it an image always comes out the same, the first
+                time, the second, and so on.
+
+        Returns:
+            uint8 [batch, channel, height, width] each, on the device, channels last in memory.
+        """
+
+
+class Resident(Loader):
+    """A split whose images live on the device as uint8, and are augmented there.
+
+    Attributes:
+        images: uint8 [image, channel, height, width].
+    """
+
+    def __init__(self, split: Split, info: DatasetInfo, device: torch.device):
+        super().__init__(split, info, device)
+        self.images = torch.from_numpy(np.array(split.images)).to(device)
+
+    def _plain(self, size: int) -> Iterator[Tensor]:
+        return iter(self.images.split(size))
+
+    def augmented(
+        self, batches: Sequence[Tensor], recipe: Recipe, generator: torch.Generator, seed: int
+    ) -> Iterator[Tensor]:
+        """Crops, flips and RandAugment, drawn from the generator; see `Loader.augmented`."""
+        for chosen in batches:
+            images = crop_and_flip(
+                self.images[chosen], padding=recipe.crop_padding, flip=recipe.flip, generator=generator
+            )
+            if settings := recipe.randomly_augmented:
+                images = rand_augment(images, **settings, fill=self.mean_colour, generator=generator)
+            yield images
+
+
+def load(split: Split, info: DatasetInfo, device: torch.device, group: Group = ALONE) -> Loader:
+    """The loader that suits the split: resident where its images are decoded, else streamed."""
+    if isinstance(split.images, np.ndarray):
+        return Resident(split, info, device)
+    from harness.training.streamed import Streamed  # with timm's transforms, which nobody else needs
+
+    return Streamed(split, info, device, group)

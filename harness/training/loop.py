@@ -18,16 +18,15 @@ from harness.run import Run, missing_weights
 from harness.store import Interrupted, Store
 from harness.tables import to_parquet
 from harness.training import checkpoint
-from harness.training.batch import training_batch
-from harness.training.group import Group
-from harness.training.loader import Resident
+from harness.training.batch import training_batches
+from harness.training.group import ALONE, Group
+from harness.training.loader import load
 from harness.training.schedule import learning_rate
 from harness.training.step import Backward, make_optimizer
 from harness.training.tally import Clock, Tally
 from models import ModelError, create_model
 
 Report = Callable[[dict[str, Any]], None]
-ALONE = Group()
 CURVE = ["epoch", "images", "learning_rate", "loss", "accuracy", "seconds"]
 
 
@@ -75,17 +74,17 @@ def train(
             goes no farther than the last of them, and can be continued from there.
         report: takes `epoch`, `epochs`, `loss`, `accuracy` (share), `images_per_second`, `seconds_left`.
         should_stop: asked after every step.
-        group: of processes that train the run together, all of them here; each augments the whole batch, with the same
-            draws, and takes its slice, so that the batches are those of a single process.
+        group: of processes that train the run together, all of them here; each has the whole augmented batch, with the
+            same draws, and takes its slice, so that the batches are those of a single process.
 
     Raises:
         Interrupted: asked to stop; the state is kept.
         Diverged: the loss was not finite; the last good epoch is kept.
     """
     recipe = run.recipe
-    split = Resident(balanced_subset(dataset.train, run.train_images), dataset.info, device)
+    split = load(balanced_subset(dataset.train, run.train_images), dataset.info, device, group)
     steps_per_epoch = len(split) // recipe.batch_size
-    if steps_per_epoch == 0:
+    if steps_per_epoch == 0 and recipe.total_epochs:
         raise HarnessError(f"{run}: {len(split)} training images do not fill one batch of {recipe.batch_size}")
     missing = sorted(recipe.epochs if epoch is None else epoch for epoch in missing_weights(store, run, wanted))
     if not missing:
@@ -108,13 +107,14 @@ def train(
     for step in range(position["step"], last):
         epoch, batch = divmod(step, steps_per_epoch)
         if batch == 0 or step == position["step"]:
-            order = _order(run, epoch, len(split)).to(device)
+            order = _order(run, epoch, len(split))[: steps_per_epoch * recipe.batch_size][batch * recipe.batch_size :]
+            seed = subseed(run.seed, "images", epoch)
+            batches = training_batches(split, order, recipe.batch_size, recipe, augmenter, seed)
         rate = learning_rate(recipe, step, steps_per_epoch)
         for settings in optimizer.param_groups:
             settings["lr"] = rate
 
-        chosen = order[batch * recipe.batch_size :][: recipe.batch_size]
-        inputs, targets = training_batch(split, chosen, recipe, augmenter)
+        inputs, targets = next(batches)
         optimizer.zero_grad(set_to_none=True)
         if group.size > 1:  # each process drops depths of its own, and has no state to keep
             torch.manual_seed(subseed(run.seed, "depth", group.rank, step))
