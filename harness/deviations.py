@@ -5,13 +5,18 @@ from __future__ import annotations
 from harness.case import Case
 from harness.catalogue import Claim
 from harness.data.catalogue import DATASETS, DatasetInfo
-from harness.run import SUBJECT
-from harness.training.recipe import PAPER, Recipe
+from harness.run import SUBJECT, ModelSpec
+from harness.training.recipe import PAPER, Recipe, recipe_from
 
 PAPER_DATASETS = {
     "cifar100-c": "CIFAR-100-C",
     "imagenet-c": "ImageNet-C",
     **{info.name: info.title for info in DATASETS.values()},
+}
+# On ImageNet the paper took these from timm and trained the others (A.1).
+PAPER_WEIGHTS = {
+    "pit_tiny": "timm/pit_ti_224.in1k",
+    "swin_tiny": "timm/swin_tiny_patch4_window7_224.ms_in1k",
 }
 RECIPE_WORDS = {
     "optimizer": "optimizer",
@@ -47,11 +52,15 @@ def deviations(claim: Claim, case: Case, dataset_title: str) -> list[str]:
         found.append(f"{dataset_title} instead of the original images")
     found += _subsets(case, info)
     found += _models(claim, case)
-    fixed = [str(spec) for spec in case.models.values() if spec.is_trained_already]
-    found += [f"{model} with weights from elsewhere, not trained here" for model in fixed]
+    fixed = {role: spec for role, spec in case.models.items() if spec.is_trained_already}
+    found += [
+        f"{spec} with weights from elsewhere, not trained here"
+        for role, spec in fixed.items()
+        if not _has_the_papers_weights(claim, case, role, spec)
+    ]
     if len(fixed) < len(case.models):
         found += _epochs(claim, case)
-        found += _recipe(claim, case.profile.recipe)
+        found += _recipe(claim, case)
     if len(case.seeds) == 1:
         found.append("single seed")
     return found
@@ -67,7 +76,7 @@ def _models(claim: Claim, case: Case) -> list[str]:
     found = []
     for role, spec in case.cast.items():
         used = str(spec).removeprefix(SUBJECT)
-        if role in claim.models and used != claim.models[role]:
+        if role in claim.models and used != claim.models[role] and not _has_the_papers_weights(claim, case, role, spec):
             found.append(f"{used} instead of {claim.models[role]}")
     return found
 
@@ -83,12 +92,20 @@ def _epochs(claim: Claim, case: Case) -> list[str]:
     return [f"{ours} of {theirs} {what}"] if ours != theirs else []
 
 
-def _recipe(claim: Claim, recipe: Recipe) -> list[str]:
+def _has_the_papers_weights(claim: Claim, case: Case, role: str, spec: ModelSpec) -> bool:
+    theirs = PAPER_WEIGHTS.get(claim.models.get(role, ""))
+    return case.dataset == "imagenet" and spec.name == theirs and spec.overrides == {"pretrained": True}
+
+
+def _recipe(claim: Claim, case: Case) -> list[str]:
+    """Against what the paper did on this data set."""
     if not claim.epochs:
         return []
+    recipe = case.profile.recipe
+    paper = Recipe(**recipe_from({"base": "imagenet"})) if case.dataset == "imagenet" else PAPER
     found = []
     for field, word in RECIPE_WORDS.items():
-        ours, theirs = getattr(recipe, field), getattr(PAPER, field)
+        ours, theirs = getattr(recipe, field), getattr(paper, field)
         if ours != theirs:
             found.append(f"{word} {_say(ours)} instead of {_say(theirs)}")
     return found

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,9 +27,10 @@ from harness.store import Interrupted, Store
 from harness.training.batch import drawn_batches, training_batches
 from harness.training.loader import load
 from harness.training.loop import train
+from harness.training.pretrained import check_standardisation
 from harness.training.recipe import Recipe, recipe_from
 from harness.training.streamed import Streamed
-from models._timm import timm  # noqa: F401  imports torchvision the one way that works everywhere
+from models._timm import timm
 
 from timm.data import create_transform  # isort: skip
 
@@ -340,6 +343,16 @@ def test_a_broken_image_is_one_line_that_names_it(damage, workers, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_a_loader_process_that_dies_is_one_line(data, monkeypatch):
+    main = os.getpid()
+    monkeypatch.setattr(
+        "harness.data.encoded.ImageFiles.read", lambda *_: os.getpid() != main and os.kill(os.getpid(), signal.SIGKILL)
+    )
+    with pytest.raises(HarnessError, match="a process that reads ImageNet-1K died: .*--shm-size") as caught:
+        list(Streamed(data.train, SMALL, CPU, workers=2).batches(4))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_broken_row_is_named_by_its_place(tmp_path):
     path = hub_files(tmp_path) / "imagenet" / "data" / "validation-00000-of-00002.parquet"
     rows = [{"bytes": encoded(picture(0)), "path": "x"}] * 3 + [{"bytes": None, "path": "y"}]
@@ -389,3 +402,22 @@ def test_a_pretrained_network_needs_no_training_images(tmp_path):
     long = run.model_copy(update={"recipe": RECIPE})
     with pytest.raises(HarnessError, match="0 training images do not fill one batch of 8"):
         train(long, dataset, store=store, device=CPU, report=lambda _: None, should_stop=lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [
+        ("deit_tiny_patch16_224.fb_in1k", True),
+        ("resnet50.a1_in1k", True),
+        ("vit_tiny_patch16_224.augreg_in21k_ft_in1k", False),
+    ],
+)
+def test_weights_for_otherwise_standardised_images_are_refused(name, fits):
+    with torch.device("meta"):
+        model = timm.create_model(name)
+    if fits:
+        check_standardisation(model, dataset_info("imagenet"))
+    else:
+        with pytest.raises(HarnessError, match=r"augreg_in21k_ft_in1k .*mean \(0\.5, 0\.5, 0\.5\).*\(0\.485") as caught:
+            check_standardisation(model, dataset_info("imagenet"))
+        assert "\n" not in str(caught.value)

@@ -4,9 +4,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+import torch
 
 from harness.case import expand
 from harness.catalogue import load_catalogue
+from harness.data import dataset_info
 from harness.deviations import deviations
 from harness.errors import HarnessError
 from harness.plan import wanted_epochs
@@ -14,6 +16,7 @@ from harness.probes.wanted import wanted
 from harness.profile import FOLDER, load_profile
 from harness.run import ModelSpec, Run, source_of
 from harness.training.recipe import Recipe
+from models import anatomy, create_model, describe
 
 CATALOGUE = Path(__file__).parents[2] / "claims" / "catalogue.toml"
 GOOD = """
@@ -43,6 +46,50 @@ def profile(tmp_path):
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
 def test_every_profile_loads(path):
     assert load_profile(path.stem).name == path.stem
+
+
+NETWORKS = {
+    (dataset_info(dataset).image_size, str(spec)): (dataset_info(dataset), spec)
+    for path in FOLDER.glob("*.toml")
+    for profile in [load_profile(path.stem)]
+    for dataset in profile.datasets
+    for role in [*profile.roles, *profile.variants]
+    for lead in profile.roles[profile.lead(role)]
+    for spec in [profile.player(role, lead).model]
+}
+
+
+@pytest.mark.parametrize(("info", "spec"), NETWORKS.values(), ids=[f"{size}-{spec}" for size, spec in NETWORKS])
+def test_every_network_of_a_profile_can_be_built_for_its_data_set_and_probed(info, spec):
+    overrides = {key: value for key, value in spec.overrides.items() if key != "pretrained"}
+    found = describe(
+        spec.name, num_classes=info.classes, image_size=info.image_size, in_chans=info.channels, **overrides
+    )
+    assert sum(found.units.values()) > 5
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "placement"), [("cifar10", "cifar10", (0, 1, 1, 2)), ("imagenet", "imagenet", (0, 1, 3, 2))]
+)
+def test_alternet_has_its_msas_where_the_paper_draws_them(name, dataset, placement):
+    (spec,) = load_profile(name).roles["alternet"]
+    info = dataset_info(dataset)
+    with torch.device("meta"):
+        model = create_model(spec.name, num_classes=info.classes, image_size=info.image_size, **spec.overrides)
+        units = anatomy(model).units
+    assert (
+        tuple(sum(unit.kind == "msa" and unit.stage == stage for unit in units) for stage in range(1, 5)) == placement
+    )
+
+
+def test_the_profiles_of_the_papers_data_sets_have_its_recipe():
+    paper = load_profile("cifar100").recipe
+    assert (paper, load_profile("cifar100").seeds) == (Recipe(), [0, 1, 2])
+    short = load_profile("cifar10").recipe
+    assert short.model_copy(update={"epochs": 300, "precision": "fp32"}) == paper
+    assert short.warmup_epochs == 5
+    imagenet = load_profile("imagenet").recipe
+    assert (imagenet.total_epochs, imagenet.batch_size, imagenet.erasing, imagenet.clip_norm) == (305, 128, 0.25, 0)
 
 
 @pytest.mark.parametrize(
@@ -291,3 +338,20 @@ def test_after_the_warmup_only_its_epochs_count(profile):
         mine = profile(toml.replace("epochs = 3", f"epochs = 3\nwarmup_epochs = {epochs}"))
         (case,), _ = expand("A3", None, ["alternet", "resnet"], [wanted("hessian", after=0)], mine)
         assert deviations(claim, case, "CIFAR-100") == expected
+
+
+def test_on_imagenet_the_papers_own_recipe_and_weights_are_no_deviations():
+    claims, shipped = load_catalogue(CATALOGUE), load_profile("imagenet")
+    (case,), _ = expand("F3", None, ["pit", "swin"], ["fourier"], shipped)
+    assert deviations(claims["F3"], case, "ImageNet-1K") == ["single seed"]
+    (case,), _ = expand("F1", None, ["resnet", "vit"], ["fourier"], shipped)
+    assert deviations(claims["F1"], case, "ImageNet-1K") == ["single seed"]
+    (case,), _ = expand("F1", None, ["resnet", "vit"], ["fourier"], load_profile("imagenet_pretrained"))
+    assert deviations(claims["F1"], case, "ImageNet-1K (1,000 of 50,000 validation images)") == [
+        "ImageNet-1K (1,000 of 50,000 validation images) instead of the original images",
+        "timm/resnet50.a1_in1k(pretrained=True) instead of resnet50",
+        "timm/deit_tiny_patch16_224.fb_in1k(pretrained=True) instead of vit_tiny",
+        "timm/resnet50.a1_in1k(pretrained=True) with weights from elsewhere, not trained here",
+        "timm/deit_tiny_patch16_224.fb_in1k(pretrained=True) with weights from elsewhere, not trained here",
+        "single seed",
+    ]

@@ -21,6 +21,7 @@ from harness.training import checkpoint
 from harness.training.batch import training_batches
 from harness.training.group import ALONE, Group
 from harness.training.loader import load
+from harness.training.pretrained import check_standardisation
 from harness.training.schedule import learning_rate
 from harness.training.step import Backward, make_optimizer
 from harness.training.tally import Clock, Tally
@@ -42,7 +43,7 @@ def build_model(run: Run, info: DatasetInfo) -> nn.Module:
         arguments.setdefault("drop_path_rate", run.recipe.stochastic_depth)
     torch.manual_seed(subseed(run.seed, "init"))
     try:
-        return create_model(
+        model = create_model(
             run.model.name,
             num_classes=info.classes,
             image_size=info.image_size,
@@ -51,6 +52,9 @@ def build_model(run: Run, info: DatasetInfo) -> nn.Module:
         )
     except ModelError as error:
         raise HarnessError(f"{run.model} for {info.title}: {error}") from error
+    if run.model.overrides.get("pretrained"):
+        check_standardisation(model, info)
+    return model
 
 
 def train(

@@ -102,19 +102,21 @@ class Streamed(Loader):
             generator=torch.Generator(),  # the loader seeds its processes: not from the stream of stochastic depth
         )
         loaded = iter(loader)
-        for _ in batches:
-            try:
+        try:
+            for _ in batches:
                 images = next(loaded)
-            except RuntimeError as error:
-                if "DataLoader worker" not in str(error):
-                    raise
-                raise HarnessError(
-                    f"a process that reads {self.info.title} died: {str(error).splitlines()[0]}; its batches take "
-                    "shared memory: in a container, give it more (docker --shm-size)"
-                ) from error
-            if isinstance(images, str):
-                raise HarnessError(images)
-            yield images.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+                if isinstance(images, str):
+                    raise HarnessError(images)
+                yield images.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise HarnessError(
+                f"a process that reads {self.info.title} died: {str(error).splitlines()[0]}; its batches take shared "
+                "memory: in a container, give it more (docker --shm-size)"
+            ) from error
+        finally:
+            del loaded  # which ends its processes, also while a traceback keeps this frame
 
 
 def _with_occurrence(batches: Sequence[Tensor]) -> Iterator[list[tuple[int, int]]]:
