@@ -19,6 +19,7 @@ from harness.store import Interrupted, Store
 from harness.tables import to_parquet
 from harness.training import checkpoint
 from harness.training.batch import training_batches
+from harness.training.compiled import CUDA_GRAPHS, compiled, is_worthwhile
 from harness.training.group import ALONE, Group
 from harness.training.loader import load
 from harness.training.pretrained import check_standardisation
@@ -103,7 +104,8 @@ def train(
     position = checkpoint.load_state(store, run, model, optimizer, augmenter, before=first) or checkpoint.Position(
         step=0, loss_sum=0.0, correct=0, curve=[], seconds=0.0
     )
-    backward = Backward(group.wrap(model, recipe), recipe.precision, say=lambda line: report({"say": line}))
+    forward = compiled(model, **CUDA_GRAPHS) if is_worthwhile(total_steps, device, group) else None
+    backward = Backward(group.wrap(model, recipe), recipe.precision, lambda line: report({"say": line}), forward)
     tally = Tally(position["loss_sum"], position["correct"], recipe.batch_size, device)
     clock = Clock(position["seconds"], position["step"])
 

@@ -31,10 +31,18 @@ class Backward:
         model: in training mode; its gradients are empty before each call.
         precision: "bf16" runs the forward pass under autocast; the loss is in float32 in any case.
         say: takes the line that tells of a cut.
+        forward: called for a whole batch instead of the model, e.g. the model compiled; given up when it first fails.
     """
 
-    def __init__(self, model: nn.Module, precision: str, say: Callable[[str], None]):
+    def __init__(
+        self,
+        model: nn.Module,
+        precision: str,
+        say: Callable[[str], None],
+        forward: Callable[[Tensor], Tensor] | None = None,
+    ):
         self.model, self.precision, self.say = model, precision, say
+        self.forward = forward or model
         self.pieces = 1
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,7 +63,16 @@ class Backward:
                 return self._in_pieces(inputs, targets)
             except torch.OutOfMemoryError:
                 fits = self.pieces < len(inputs)
+            except Exception as error:  # a compiler fails in many ways; what is the model's own fault comes again
+                if self.forward is self.model:
+                    raise
+                self.forward = self.model
+                self.model.zero_grad(set_to_none=True)
+                reason = (str(error).strip() or "no reason given").splitlines()[0]
+                self.say(f"torch.compile failed ({type(error).__name__}: {reason}); training goes on without, slower")
+                continue
             # Behind the except: as long as the exception lives, so does what the failed pass had allocated.
+            self.forward = self.model
             self.model.zero_grad(set_to_none=True)
             if not fits:
                 raise HarnessError("out of GPU memory with a single image; use a smaller network or another GPU")
@@ -73,7 +90,7 @@ class Backward:
         hits = torch.zeros((), dtype=torch.int64, device=inputs.device)
         for part, target in zip(inputs.split(size), targets.split(size), strict=True):
             with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                logits = self.model(part)
+                logits = self.forward(part)
             share = cross_entropy(logits.float(), target) * (len(part) / len(inputs))
             share.backward()
             loss += share.detach()
