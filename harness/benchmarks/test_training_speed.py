@@ -1,4 +1,5 @@
-"""A whole training by this package beside a plain fp32 loop of the same network, in one run, with the paper's recipe.
+"""A whole training by this package beside a plain fp32 loop of the same network, in one run, with the paper's recipe;
+and an evaluation of that network.
 
 The plain loop is what one writes in an afternoon: PIL images through timm's transforms in a DataLoader with two
 workers, timm's Mixup, torch's AdamW. Nothing is asserted: read `images_per_second`, and `share_of_matmul`, the achieved
@@ -18,8 +19,11 @@ from torch.utils.data import DataLoader, RandomSampler
 
 from harness.benchmarks.test_augmentation_speed import Photos
 from harness.data import Dataset, Split, dataset_info
+from harness.job import PROBE_BATCH
+from harness.probes import prediction
 from harness.run import ModelSpec, Run
 from harness.store import Store
+from harness.training.loader import load
 from harness.training.loop import build_model, train
 from harness.training.recipe import Recipe
 from models import describe
@@ -41,8 +45,12 @@ CASES = [
         for size in (96, 1024)
     ),
 ]
+EVALUATED = [
+    *(pytest.param("cpu", model, id=f"{model}-cpu") for model in CPU_MODELS),
+    *(pytest.param("cuda", model, id=f"{model}-cuda", marks=GPU_MARKS) for model in GPU_MODELS),
+]
 STEPS = {"cpu": 12, "cuda": 60}
-BACKWARD = 3  # forward and backward cost about three times the forward pass
+PASSES = {"training": 3, "evaluation": 1}  # forward and backward cost about three times the forward pass
 
 
 def data(batch_size, device):
@@ -77,21 +85,23 @@ def matmul_flops(device, dtype):
     return 2 * size**3 / best
 
 
-def note(benchmark, model, images, seconds, device, dtype):
+def note(benchmark, model, images, seconds, device, dtype, work="training"):
     rate = images / seconds
-    flops = rate * 2 * BACKWARD * describe(model, num_classes=INFO.classes).macs
+    flops = rate * 2 * PASSES[work] * describe(model, num_classes=INFO.classes).macs
     benchmark.extra_info["images_per_second"] = rate
     benchmark.extra_info["gflops"] = flops / 1e9
     benchmark.extra_info["share_of_matmul"] = flops / matmul_flops(device, dtype)
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """As the local engine does it on a CPU, where several runs share the cores."""
-    before = torch.get_num_threads()
+def as_the_engine_does():
+    """One thread on a CPU, where several runs share the cores; no TF32 on a GPU."""
+    before = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
     torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(before[0])
+    torch.backends.cudnn.allow_tf32 = before[1]
 
 
 @pytest.mark.benchmark(group="training, paper's recipe")
@@ -153,3 +163,15 @@ def test_plain_loop(benchmark, device, model, batch_size):
     if benchmark.stats:
         images = STEPS[device] * batch_size
         note(benchmark, model, images, benchmark.stats.stats.median, device, torch.float32)
+
+
+@pytest.mark.benchmark(group="evaluation, accuracy and NLL")
+@pytest.mark.parametrize(("device", "model"), EVALUATED)
+def test_evaluation(benchmark, device, model):
+    """From the resident test images to a table with a row an image, in fp32, as every claim about accuracy has it."""
+    network = build_model(run_of(model, PROBE_BATCH), INFO).to(device, memory_format=torch.channels_last)
+    split = load(data(PROBE_BATCH, device).test, INFO, torch.device(device))
+    benchmark.pedantic(lambda: prediction(network, split.batches(PROBE_BATCH)), rounds=3, warmup_rounds=1)
+    if benchmark.stats:
+        seconds = benchmark.stats.stats.median
+        note(benchmark, model, len(split), seconds, device, torch.float32, work="evaluation")
