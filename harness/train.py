@@ -6,23 +6,26 @@ import signal
 import threading
 from argparse import Namespace
 from contextlib import ExitStack
+from typing import Any
 
 from harness.case import Case
 from harness.data import load_dataset
-from harness.engine.settings import choose_device, prepare
+from harness.engine.settings import Watcher, choose_device, prepare
 from harness.errors import HarnessError, nearest
-from harness.job import Job
-from harness.plan import wanted_epochs
+from harness.job import Job, measure
+from harness.plan import duration, wanted_epochs
+from harness.probes.request import ProbeRequest
+from harness.probes.wanted import wanted
 from harness.profile import Profile, load_profile
 from harness.progress import progress
-from harness.run import missing_weights
+from harness.run import Run, missing_weights
 from harness.store import Interrupted, Store
 from harness.training.group import joined
 from harness.training.loop import train
 
 
 def train_one(arguments: Namespace) -> None:
-    """Train a run to its end, or until SIGTERM or Ctrl-C; the same command continues.
+    """Train a run to its end, or until SIGTERM or Ctrl-C; the same command continues. Then say how accurate it is.
 
     The checkpoint is the one that `pytest claims/` with the same profile and store looks for: on one process with the
     same bits, on several within rounding.
@@ -39,32 +42,56 @@ def train_one(arguments: Namespace) -> None:
         dataset = load_dataset(name, store, root=arguments.data_root)
         seed = profile.seeds[0] if arguments.seed is None else arguments.seed
         run = case.run(arguments.role, seed, dataset.fingerprint)
-        job = Job(run, (), training=True, wanted=wanted_epochs(run, [], profile))
+        request = case.request(arguments.role, wanted("prediction"))
+        job = Job(run, (request,), training=True, wanted=wanted_epochs(run, [request], profile))
         if group.leads:
             stack.enter_context(store.lock(run.folder, should_stop=stop.is_set))
         group.wait()
-        if not missing_weights(store, run, job.wanted):
-            if group.leads:
-                print(f"{run}: trained already, {store.root / run.checkpoint_key}")
-            return
-        watcher = progress(1) if group.leads else None
-        if watcher:
-            stack.enter_context(watcher)
-        try:
-            train(
-                run,
-                dataset,
-                wanted=job.wanted,
-                store=store,
-                device=device,
-                report=lambda event: watcher.update(job, {"doing": "training", **event}) if watcher else None,
-                should_stop=stop.is_set,
-                group=group,
-            )
-        except Interrupted:
-            raise HarnessError(f"stopped; the same command continues {run}") from None
-        if watcher:
-            watcher.finished(job, None)
+        if missing_weights(store, run, job.wanted):
+            watcher = progress(1) if group.leads else None
+            if watcher:
+                stack.enter_context(watcher)
+            try:
+                train(
+                    run,
+                    dataset,
+                    wanted=job.wanted,
+                    store=store,
+                    device=device,
+                    report=lambda event: _tell(watcher, job, event) if watcher else None,
+                    should_stop=stop.is_set,
+                    group=group,
+                )
+            except Interrupted:
+                raise HarnessError(f"stopped; the same command continues {run}") from None
+            if watcher:
+                watcher.finished(job, None)
+        elif group.leads:
+            print(f"{run}: trained already, {store.root / run.checkpoint_key}")
+        if group.leads:
+            if store.read(request.key(run.run_id)) is None:
+                measure(run, request, dataset, store=store, device=device)
+            print(_accuracy(store, run, request))
+
+
+def _tell(watcher: Watcher, job: Job, event: dict[str, Any]) -> None:
+    if "say" in event:
+        watcher.say(event["say"])
+    else:
+        watcher.update(job, {"doing": "training", **event})
+
+
+def _accuracy(store: Store, run: Run, request: ProbeRequest) -> str:
+    import pandas as pd
+
+    artifact, meta = store.read(request.key(run.run_id)), store.meta(run.checkpoint_key)
+    assert artifact is not None
+    assert meta is not None
+    correct = pd.read_parquet(artifact.path / "table.parquet").correct
+    return (
+        f"{run}: {correct.mean():.2%} of {len(correct):,} test images right; trained in {duration(meta['seconds'])} "
+        f"on {meta['device']}"
+    )
 
 
 def _case(profile: Profile, role: str, dataset: str) -> Case:

@@ -21,7 +21,7 @@ CUDA_GRAPHS = {"mode": "reduce-overhead", "dynamic": False}
 
 
 def is_worthwhile(steps: int, device: torch.device, group: Group) -> bool:
-    """Whether to compile a training of so many steps in all, before and behind an interruption.
+    """Whether to compile a training that goes to this step, wherever an interruption made it begin.
 
     Several processes are left alone: their gradients travel during the backward pass, which a captured graph hides.
     """

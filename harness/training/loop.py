@@ -104,7 +104,7 @@ def train(
     position = checkpoint.load_state(store, run, model, optimizer, augmenter, before=first) or checkpoint.Position(
         step=0, loss_sum=0.0, correct=0, curve=[], seconds=0.0
     )
-    forward = compiled(model, **CUDA_GRAPHS) if is_worthwhile(total_steps, device, group) else None
+    forward = compiled(model, **CUDA_GRAPHS) if is_worthwhile(last, device, group) else None
     backward = Backward(group.wrap(model, recipe), recipe.precision, lambda line: report({"say": line}), forward)
     tally = Tally(position["loss_sum"], position["correct"], recipe.batch_size, device)
     clock = Clock(position["seconds"], position["step"])
