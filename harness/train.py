@@ -70,7 +70,7 @@ def train_one(arguments: Namespace) -> None:
             print(f"{run}: trained already, {store.root / run.checkpoint_key}")
         if group.leads:
             if store.read(request.key(run.run_id)) is None:
-                measure(run, request, dataset, store=store, device=device)
+                measure(run, request, dataset, store=store, device=device, should_stop=stop.is_set)
             print(_accuracy(store, run, request))
 
 

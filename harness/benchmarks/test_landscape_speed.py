@@ -15,7 +15,7 @@ import torch
 from harness.data import balanced_subset, load_dataset
 from harness.probes._landscape import landscape
 from harness.store import Store
-from harness.training.batch import training_batch
+from harness.training.batch import training_batches
 from harness.training.loader import Resident
 from harness.training.recipe import Recipe
 from models import create_model
@@ -74,7 +74,7 @@ def test_digits(benchmark, tmp_path, name):
     split = Resident(balanced_subset(dataset.train, 1000), dataset.info, torch.device("cpu"))
     recipe = Recipe(epochs=1, warmup_epochs=0, batch_size=96, learning_rate=1e-3, crop_padding=1)
     generator = torch.Generator().manual_seed(0)
-    batches = [training_batch(split, chosen, recipe, generator) for chosen in torch.arange(len(split)).split(96)]
+    batches = list(training_batches(split, torch.arange(len(split)), 96, recipe, generator, seed=0))
     model = network(name, dataset.info.image_size, dataset.info.channels)
     benchmark.pedantic(landscape, (model, batches), {"directions": 1}, rounds=1)
     if benchmark.stats:
