@@ -11,7 +11,7 @@ from harness.probes import PROBES, ProbeRequest, hessian
 from harness.store import Interrupted, Store
 from harness.tables import read_parquet
 from harness.training import checkpoint
-from harness.training.batch import training_batch
+from harness.training.batch import training_batches
 from harness.training.loader import Resident
 from harness.training.loop import build_model
 
@@ -64,6 +64,6 @@ def test_a_spectrum_is_of_the_augmented_images_and_the_weights_that_were_asked_f
     split = Resident(balanced_subset(digits.train, 64), digits.info, CPU)
     order = torch.randperm(64, generator=torch.Generator().manual_seed(subseed(5, "order")))
     augmenter = torch.Generator().manual_seed(subseed(5, "augment"))
-    batches = [training_batch(split, order[start : start + 16], run.recipe, augmenter) for start in (0, 16)]
+    batches = list(training_batches(split, order[:32], 16, run.recipe, augmenter, seed=0))
     pd.testing.assert_frame_equal(table, hessian(model, batches, weight_decay=0.5), check_exact=True)
     assert table[table.l2].eigenvalue.max() == pytest.approx(table[~table.l2].eigenvalue.max() + 0.5, rel=1e-4)
