@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.probes.request import PROBES, ProbeRequest
 from harness.run import Run, missing_weights
-from harness.store import Store
+from harness.store import Interrupted, Store
 
 if TYPE_CHECKING:
     import torch
@@ -99,7 +99,8 @@ def measure(
     """Run one probe on the weights of a run and keep its table.
 
     Raises:
-        Interrupted: asked to stop; a probe with a ledger keeps what it had found.
+        Interrupted: asked to stop, which happens before the next batch of images; only a probe with a ledger keeps what
+            it had found.
     """
     import harness.probes
     from harness.ledger import Ledger
@@ -122,7 +123,7 @@ def measure(
     ledger = Ledger(store.root / "ledgers" / f"{key.replace('/', '-')}.txt", key) if kind.ledger else None
     if ledger is not None:
         parameters |= {"ledger": ledger, "should_stop": should_stop}
-    table = getattr(harness.probes, request.probe)(model, batches, **parameters)
+    table = getattr(harness.probes, request.probe)(model, _while_wanted(batches, should_stop, run), **parameters)
     meta = {
         "run": str(run),
         "request": request.model_dump(mode="json"),
@@ -135,6 +136,15 @@ def measure(
 
 
 PROBE_BATCH = 250
+
+
+def _while_wanted(
+    batches: Iterable[tuple[Tensor, Tensor]], should_stop: Callable[[], bool], run: Run
+) -> Iterator[tuple[Tensor, Tensor]]:
+    for batch in batches:
+        if should_stop():
+            raise Interrupted(str(run))
+        yield batch
 
 
 def _test_batches(dataset: Dataset, count: int | None, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:

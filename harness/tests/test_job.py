@@ -41,12 +41,22 @@ def test_a_landscape_that_was_stopped_goes_on_and_equals_one_that_was_not(make_r
     assert len(list((tmp_path / "stopped" / "ledgers").iterdir())) == 1
     first, asked[:] = len(asked), []
     do(job, stopped, lambda: bool(asked.append(1)))
-    assert first - 1 + len(asked) == 2 * 25  # every point was computed once
+    assert first - 1 + len(asked) == 2 * 25 + 2  # every point was computed once, its batch was drawn twice
 
     key = wanted.key(run.run_id)
     one, other = (read_parquet(store.read(key).path / "table.parquet") for store in (straight, stopped))
     pd.testing.assert_frame_equal(one, other, check_exact=True)
     assert not list((tmp_path / "stopped" / "ledgers").iterdir())
+
+
+def test_any_probe_stops_before_its_next_batch(make_run, tmp_path):
+    run, store = make_run("resnet_micro", epochs=1, warmup_epochs=0), Store(tmp_path / "store")
+    do(Job(run, (), training=True), store)
+    for probe in ("hessian", "fit", "prediction"):
+        wanted = request(probe)
+        with pytest.raises(Interrupted):
+            do(Job(run, (wanted,), training=False), store, lambda: True)
+        assert store.read(wanted.key(run.run_id)) is None
 
 
 def test_a_spectrum_is_of_the_augmented_images_and_the_weights_that_were_asked_for(make_run, digits, tmp_path):
