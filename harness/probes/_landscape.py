@@ -97,8 +97,8 @@ def landscape(
             generator = torch.Generator().manual_seed(subseed(seed, "directions", sample))
             plane = Plane(*(random_direction(around.weights, normalisation, generator) for _ in "xy"))
             squares = squared_norms(model, moved, around.weights, plane, grid)
-            # The sum sets points of other weights, directions or grids apart, should the ledger hold such.
-            name = f"{sample}:{squares.sum().item():.9e}"
+            # The length at a corner sets other weights and directions apart, should the ledger hold such.
+            name = f"{sample}:{squares[-1].sum().item():.9e}"
             rows = {
                 "sample": sample,
                 "images": around.images,
@@ -126,7 +126,7 @@ def surface(
         Interrupted: asked to stop.
     """
     found: dict[str, float] = {} if ledger is None else ledger.found
-    names = [f"{name}/{number}" for number in range(len(grid))]
+    names = [f"{name}/{x!r},{y!r}" for x, y in grid]
     size = around.at_once
     # An interruption leaves the groups as they are, since company may change the last bit of a loss.
     for start in range(0, len(grid), size):

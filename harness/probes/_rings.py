@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-TERMS = {"nll": [], "nll_and_l2": ["l2"], "nll_and_l2_norms": ["l2_norms"]}
-
 
 def rings(table: pd.DataFrame) -> pd.DataFrame:
     """Mean rise of the loss over the centre on the square rings max(|x|, |y|) = r (claim L1, Fig 1a).
@@ -23,10 +21,13 @@ def rings(table: pd.DataFrame) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    radius = table[["x", "y"]].abs().max(axis=1).rename("r")
-    losses = pd.DataFrame({name: table[["nll", *more]].sum(axis=1, skipna=False) for name, more in TERMS.items()})
-    rises = losses - losses[radius == 0].mean()
-    finite = np.isfinite(rises).all(axis=1)
-    means = rises.where(finite).groupby(radius).mean()
-    counts = pd.DataFrame({"cells": finite, "left_out": ~finite}).groupby(radius).sum().astype(int)
-    return means.join(counts).drop(index=0.0)
+    x, y, nll, l2, l2_norms = (table[name].to_numpy(float) for name in ("x", "y", "nll", "l2", "l2_norms"))
+    radii, ring = np.unique(np.maximum(abs(x), abs(y)), return_inverse=True)
+    with np.errstate(invalid="ignore"):  # infinite losses, rings without a finite one
+        losses = {"nll": nll, "nll_and_l2": nll + l2, "nll_and_l2_norms": nll + l2_norms}
+        rises = {name: loss - loss[ring == 0].mean() for name, loss in losses.items()}
+        finite = np.all([np.isfinite(rise) for rise in rises.values()], axis=0)
+        cells, left_out = (np.bincount(ring, which, len(radii)).astype(int) for which in (finite, ~finite))
+        means = {name: np.bincount(ring, np.where(finite, rise, 0), len(radii)) / cells for name, rise in rises.items()}
+    found = pd.DataFrame({**means, "cells": cells, "left_out": left_out}, index=pd.Index(radii, name="r"))
+    return found.iloc[1:]  # the centre is no ring

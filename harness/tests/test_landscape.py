@@ -333,7 +333,7 @@ def test_what_overflows_stays_what_it_is(tmp_path):
     ledger = Ledger(tmp_path / "ledger", "a")
     landscape(model, FIRST, points=3, directions=1, ledger=ledger)
     again = landscape(model, FIRST, points=3, directions=1, ledger=Ledger(ledger.path, "a"))
-    assert again.equals(table)
+    assert again.nll.to_numpy().tobytes() == table.nll.to_numpy().tobytes()  # one nan may be unlike another
     assert rings(table).left_out.tolist() == [len(corner)]
 
 
