@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.identity import canonical_json
 from harness.probes.request import PROBES, ProbeRequest
 from harness.run import Run, missing_weights
 from harness.store import Interrupted, Store
@@ -85,6 +86,7 @@ def execute(
             if store.read(probe.key(run.run_id)) is None:
                 report({"doing": probe.probe})
                 measure(run, probe, dataset, store=store, device=device, should_stop=should_stop)
+            store.ledger(probe.key(run.run_id)).unlink(missing_ok=True)
 
 
 def measure(
@@ -120,19 +122,16 @@ def measure(
     if kind.l2:
         parameters["weight_decay"] = run.recipe.weight_decay
     key = request.key(run.run_id)
-    ledger = Ledger(store.root / "ledgers" / f"{key.replace('/', '-')}.txt", key) if kind.ledger else None
-    if ledger is not None:
-        parameters |= {"ledger": ledger, "should_stop": should_stop}
+    where = {"device": hardware(device), "versions": versions()}
+    if kind.ledger:  # what another machine or version has found is not continued here
+        parameters |= {"ledger": Ledger(store.ledger(key), canonical_json([key, where])), "should_stop": should_stop}
     table = getattr(harness.probes, request.probe)(model, _while_wanted(batches, should_stop, run), **parameters)
     meta = {
         "run": str(run),
         "request": request.model_dump(mode="json"),
-        "device": hardware(device),
-        "versions": versions(),
+        **where,
     }
     store.write(key, {"table.parquet": to_parquet(table)}, meta)
-    if ledger is not None:
-        ledger.remove()
 
 
 PROBE_BATCH = 250

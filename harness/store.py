@@ -116,6 +116,10 @@ class Store:
         """The keys directly below `folder`, sorted; not verified."""
         return sorted(f"{folder}/{entry.name}" for entry in self._entries(folder))
 
+    def ledger(self, key: str) -> Path:
+        """The file in which a long measurement keeps what it has found until its artifact `key` is written."""
+        return self.root / "ledgers" / f"{key.replace('/', '-')}.txt"
+
     def _entries(self, folder: str) -> Iterator[Path]:
         place = self.root / folder
         return (entry for entry in place.iterdir() if entry.is_dir()) if place.is_dir() else iter(())
