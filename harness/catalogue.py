@@ -42,7 +42,10 @@ class Rule(Entry):
 
 
 class Series(Entry):
-    """A curve digitised from the paper's figure, drawn beside ours where the two are comparable."""
+    """A curve digitised from the paper's figure, drawn beside ours where the two are comparable.
+
+    `over` says what `x` counts where a role or a moment of ours is one of its points: a study of the paper's.
+    """
 
     name: str
     model: str
@@ -50,6 +53,7 @@ class Series(Entry):
     quantity: str
     values: list[float]
     x: list[float] | None = None
+    over: str | None = None
     kinds: list[str] | None = None
 
 

@@ -31,6 +31,13 @@ def fixed(value: float | None, places: int) -> str:
     return shown.lstrip("-") if float(shown) == 0 else shown.replace("-", MINUS)
 
 
+def significant(value: float, digits: int = 3) -> str:
+    """`0.01234` is `0.0123` and `1234` is `1234` at three digits: no exponent, and never fewer than the whole ones."""
+    if not math.isfinite(value) or value == 0:
+        return fixed(value, 0)
+    return fixed(value, min(max(digits - 1 - math.floor(math.log10(abs(value))), 0), 6))
+
+
 def plain(value: float) -> str:
     """A number that somebody else rounded, e.g. the paper's: as it was given, with up to six digits."""
     return f"{value:g}".replace("-", MINUS)

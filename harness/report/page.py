@@ -12,6 +12,8 @@ from markupsafe import Markup
 from harness.evidence import Effect
 from harness.files import write_atomically
 from harness.report import numbers
+from harness.report.cells import badge
+from harness.report.disputes import protocol_table
 from harness.report.figures import Drawing, Paper, draw
 from harness.report.forest import forest
 from harness.report.summary import Case, Section, Summary, dataset_title
@@ -23,7 +25,6 @@ MEANINGS = {
     "inconclusive": "anything else: an interval contains its null, so this design is too small to tell.",
     "not run": "nothing was judged here, for the reason that is given.",
 }
-SIGNS = {"reproduced": "✓", "contradicted": "✗", "inconclusive": "?", "not run": "–"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,11 @@ def write_page(results: Path, summary: Summary, title: str) -> Path:
     environment.filters |= {"value": exact_value, "percent": numbers.percent, "duration": numbers.duration}
     environment.filters |= {"anchor": anchor, "verdict": badge, "forest": forest}
     html = environment.get_template("report.html").render(
-        title=title, summary=summary, meanings=MEANINGS, figures=partial(figures, results)
+        title=title,
+        summary=summary,
+        meanings=MEANINGS,
+        figures=partial(figures, results),
+        protocols=partial(protocol_table, results),
     )
     path = results / "report.html"
     write_atomically(path, html.encode())
@@ -85,14 +90,6 @@ def exact_plain(value: float) -> Markup:
 
 def data(value: float, shown: str) -> Markup:
     return Markup('<data value="{}">{}</data>').format(repr(value), shown)
-
-
-def badge(verdict: str) -> Markup:
-    """A verdict in a word, a sign and a colour, so that it can be read without any one of them."""
-    name = verdict.replace(" ", "-")
-    return Markup('<span class="verdict {}"><span aria-hidden="true">{}</span> {}</span>').format(
-        name, SIGNS[verdict], verdict
-    )
 
 
 def anchor(*parts: str) -> str:

@@ -213,6 +213,33 @@ def lesion_table(roles: list[str], seeds: list[int]) -> pd.DataFrame:
     return table.assign(delta_accuracy=-(table["unit"] + 0.5 * table["seed"] * table["sample"]))
 
 
+def hessian_table(
+    models: dict[str, str], seeds: list[int], values: dict[str, list[float]], losses: tuple[bool, ...] = (False, True)
+) -> pd.DataFrame:
+    """In each of two mini-batches the eigenvalues `values[role]` of NLL + l2, multiplied by 1 + seed; without l2 each
+    is 0.5 lower.
+    """
+    rows = []
+    for (role, model), seed, sample, l2 in product(models.items(), seeds, range(2), losses):
+        for rank, value in enumerate(values[role], 1):
+            eigenvalue = value * (1 + seed) - 0.5 * (not l2)
+            about = {"role": role, "model": model, "seed": seed, "sample": sample, "images": 16, "l2": l2, "rank": rank}
+            signs = {"negative": float(eigenvalue < 0), "positive": float(eigenvalue > 0)}
+            parts = {"positive_part": max(eigenvalue, 0.0), "residual": 1e-4, "products": 40}
+            rows.append({**about, "eigenvalue": eigenvalue, **signs, **parts})
+    return pd.DataFrame(rows)
+
+
+def fit_table(models: dict[str, str], seeds: list[int]) -> pd.DataFrame:
+    """Two groups of images, 6 and 2 strong: 1 nat in the first role, 2 in the second; in the smaller group 4 more."""
+    rows = [
+        {"role": role, "model": model, "seed": seed, "sample": sample, "images": images, "nll": order + 4.0 * sample}
+        for (order, (role, model)), seed in product(enumerate(models.items(), 1), seeds)
+        for sample, images in enumerate((6, 2))
+    ]
+    return pd.DataFrame(rows)
+
+
 def prediction_table(models: dict[str, str], seeds: list[int], images: int = 200) -> pd.DataFrame:
     rng = np.random.default_rng(1)
     parts = []

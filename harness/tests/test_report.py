@@ -20,6 +20,8 @@ from harness.errors import HarnessError
 from harness.evidence import CaseRecord, RuleRecord, evidence_path, write_evidence
 from harness.report import numbers
 from harness.report.figures.landscape_maps import clipped, common_scale
+from harness.report.figures.style import ROLES, role_colour
+from harness.report.measured import measured
 from harness.report.tables import TableError, read_table, weighted_mean
 from harness.tests import report_fixtures as made
 
@@ -393,11 +395,229 @@ def test_colours_change_at_1_3_10_below_the_highest_rise(highest):
     assert scale.levels[-1] < max(highest) <= 3.5 * scale.levels[-1] or max(highest) < 0.01
 
 
+L4_SERIES = """
+[[L4.series]]
+name = "ViT-Ti"
+model = "vit_tiny"
+role = "{role}"
+quantity = "{quantity}"
+over = "{over}"
+x = {x}
+values = {values}
+"""
+
+
+def with_series(folder: Path, *series: tuple[str, str, str, list[float], list[float]]) -> Catalogue:
+    """The catalogue in which the paper has these (role, quantity, over, x, values) for L4."""
+    names = ("role", "quantity", "over", "x", "values")
+    added = "".join(L4_SERIES.format(**dict(zip(names, one, strict=True))) for one in series)
+    return made.catalogue(folder, made.CATALOGUE.replace("\n[L7]", f"{added}\n[L7]"))
+
+
+def table_rows(text: str) -> list[list[str]]:
+    """The cells of the last table of this class in the text, row by row, as read."""
+    body = text.split('<table class="grid">')[-1].split("<tbody>")[1].split("</tbody>")[0]
+    return [[words(cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.S)] for row in body.split("</tr>")[:-1]]
+
+
+SPECTRA = {"resnet": [10, 20, 30, 40], "vit": [2, 8, -1, 0.25]}
+
+
+def test_spectra_with_and_without_l2_and_their_numbers(results, tmp_path):
+    claims = with_series(tmp_path, ("vit", "ape", "epoch after warm-up", [0, 100, 300], [46, 120, 565]))
+    table = made.hessian_table(MICRO, [0, 1], SPECTRA)
+    labels = shown_with(results, claims, "L4", "hessian-after-1-3", table, MICRO)
+    text = section(built(results, claims), "L4")
+    assert "Hessian eigenvalues, after 1/3 of training" in words(text)
+    assert [label.split(":")[0] for label in labels] == [
+        f"Hessian eigenvalues, NLL {loss}" for loss in ("+ l2", "alone")
+    ]
+    assert "resnet (resnet_micro) NEP 0.0 %, APE 35.4" in labels[0]  # the root of 25 times 50
+    assert "vit (vit_micro) NEP 25.0 %, APE 4.83" in labels[0]  # the root of 10.25 / 3 times 20.5 / 3
+    # Without l2 ViT has 1.5, 7.5, -1.5, -0.25 in the first seed; 3.5, 15.5, -2.5 and 0, of no sign, in the second.
+    resnet, vit = table_rows(text)
+    assert resnet[1:] == ["0.0 0.0 to 0.0", "35.4 25.0 to 50.0", "0.0 0.0 to 0.0", "34.8 24.5 to 49.5", "–", "–"]
+    assert vit[:3] == ["vit vit_micro", "25.0 25.0 to 25.0", "4.83 3.42 to 6.83"]
+    assert vit[3:] == ["37.5 25.0 to 50.0", "6.54 4.50 to 9.50", "–", "120"]
+    head = text.split("<thead>")[1].split("</thead>")[0]
+    assert re.findall(r'<th scope="colgroup" colspan="2">(.*?)</th>', head) == [
+        "NLL + l2",
+        "NLL alone",
+        "paper, CIFAR-100",
+    ]
+    assert head.count('<th scope="col">') == 7
+    assert text.count('<th scope="row">') == 2
+
+
+@pytest.mark.parametrize(
+    ("stem", "says", "paper"),
+    [
+        ("hessian-warmup", "after warm-up", "46"),
+        ("hessian", "at the end of training", "565"),
+        ("hessian-after-2-3", "after 2/3 of training", None),  # no such point
+        ("hessian-warmup-augment-False", "after warm-up, clean images", None),  # the paper measured none
+        ("hessian-warmup-convention-official", "after warm-up, power iteration", "46"),
+    ],
+)
+def test_the_papers_spectra_are_of_the_same_moment_and_images(results, tmp_path, stem, says, paper):
+    claims = with_series(tmp_path, ("vit", "ape", "epoch after warm-up", [0, 300], [46, 565]))
+    official = "official" in stem
+    table = made.hessian_table({"vit": "vit_micro"}, [0], SPECTRA, losses=(True,) if official else (False, True))
+    labels = shown_with(results, claims, "L4", stem, table, {"vit": "vit_micro"})
+    text = section(built(results, claims), "L4")
+    assert len(labels) == (1 if official else 2)
+    assert f"<b>Hessian eigenvalues, {says}.</b>" in text
+    (vit,) = table_rows(text)
+    assert vit == ["vit vit_micro", "25.0", "3.42"] + ([] if official else ["50.0", "4.50"]) + (
+        ["–", paper] if paper else []
+    )
+
+
+def test_bins_keep_the_signs_apart(results, claims):
+    from harness.report.figures.hessian import bins
+
+    values = np.array([-3.0, -0.02, 0.01, 0.5, 700.0])
+    edges = bins(values)
+    assert 0.0 in edges
+    assert edges[0] <= -3.0
+    assert edges[-1] >= 700.0
+    assert (np.diff(edges) > 0).all()
+    counts, _ = np.histogram(values, edges)
+    assert counts[edges[1:] <= 0].sum() == 2
+
+
+def test_a_spectrum_without_positive_eigenvalues_has_no_ape(results, claims):
+    table = made.hessian_table({"vit": "vit_micro"}, [0], {"vit": [-2, -1]})
+    (label, _) = shown_with(results, claims, "L4", "hessian", table, {"vit": "vit_micro"})
+    assert "NEP 100.0 %, APE –" in label
+    table.loc[3, "eigenvalue"] = np.nan
+    made.write_table(results, "tables/L4/extra/hessian.parquet", table)
+    assert "a Hessian eigenvalue is not finite" in built(results, claims)
+
+
+def test_a_study_is_drawn_over_what_it_varies_beside_the_papers(results, tmp_path):
+    claims = with_series(tmp_path, ("vit", "ape", "heads", [1, 2, 4, 9], [100, 50, 25, 100 / 9]))
+    models = {f"vit_heads_{heads}": f"vit_micro(heads={heads})" for heads in (4, 1, 2)}
+    values = {role: [90 / int(role[-1]) ** 2] for role in models}
+    labels = shown_with(results, claims, "L4", "hessian-warmup", made.hessian_table(models, [0], values), models)
+    (ape,) = (label for label in labels if label.startswith("APE against heads"))
+    minus = "\N{MINUS SIGN}"
+    assert f"vit, ours (slope\N{NO-BREAK SPACE}{minus}2.00): 1: 90.0, 2: 22.5, 4: 5.6;" in ape
+    assert f"CIFAR-100 (slope\N{NO-BREAK SPACE}{minus}1.00): 1: 100.0, 2: 50.0, 4: 25.0, 9: 11.1." in ape
+    assert any(label.startswith("NEP against heads. vit, ours: 1: 0.0 %") for label in labels)
+    text = section(built(results, claims), "L4")
+    assert [row[-1] for row in table_rows(text)] == ["25", "100", "50"]
+    late = shown_with(results, claims, "L4", "hessian", made.hessian_table(models, [0], values), models)
+    assert not any("paper" in label for label in late)  # its studies of spectra end with the warm-up
+
+
+def test_too_few_points_make_no_study(results, claims):
+    models = {
+        "vit_weak": "vit_micro",
+        "vit_strong": "vit_micro",
+        "vit_heads_1": "vit_micro",
+        "vit_heads_2": "vit_micro",
+    }
+    table = made.hessian_table(models, [0], {role: [1.0] for role in models})
+    assert len(shown_with(results, claims, "L4", "hessian-warmup", table, models)) == 2
+
+
+def test_less_data_is_a_study_that_ends_in_the_role_itself(results, tmp_path):
+    claims = with_series(tmp_path, ("vit", "error", "images per class", [31.25, 125, 500], [75.17, 53.7, 34.77]))
+    models = {"vit_data_1_16": "a", "vit_data_1_4": "b", "vit": "c"}
+    table = made.prediction_table(models, [0, 1])
+    dots, study = shown_with(results, claims, "L4", "prediction", table, models)
+    wrong = 100 * (1 - table.groupby("role")["correct"].mean())
+    assert f"vit_data_1_16 (a) {wrong['vit_data_1_16']:.1f} %; paper: ViT-Ti, CIFAR-100 75.17 %" in dots
+    assert f"vit (c) {wrong['vit']:.1f} %; paper: ViT-Ti, CIFAR-100 34.77 %" in dots
+    ours = ", ".join(f"{share}: {wrong[role]:.1f} %" for share, role in zip(("1/16", "1/4", "1"), models, strict=True))
+    assert study.startswith(f"Error against share of the training images. vit, ours: {ours};")
+
+
+def test_the_fit_and_the_papers_on_an_axis_of_its_own(results, tmp_path):
+    claims = with_series(tmp_path, ("vit", "error", "nll_train", [2.522], [33.49]))
+    ours, theirs = shown_with(results, claims, "L4", "fit", made.fit_table(MICRO, [0, 1]), MICRO)
+    # A quarter of the images has 4 nats more.
+    assert ours == "NLL_train: resnet (resnet_micro) 2.000 nats; vit (vit_micro) 3.000 nats."
+    assert theirs == "The paper's NLL_train: ViT-Ti 2.522 nats."
+    assert "only the order compares" in words(section(built(results, claims), "L4"))
+
+
+def disputed(results: Path, claims: Catalogue, halves: dict[str, float]) -> str:
+    """A case that is judged with and without l2, by APE ratios of 1 with these half widths."""
+    stems = {"augmented": "hessian-warmup", "clean": "hessian-warmup-augment-False"}
+    effects = [
+        made.effect(f"{name}: ResNet APE above ViT APE", 1.0, half, unit="log ratio") for name, half in halves.items()
+    ]
+    effects.append(made.effect("clean, with l2: ViT NEP above ResNet NEP", 0.25, 0.05, unit="share", decides=False))
+    tables = [
+        made.write_table(results, f"tables/L4/extra/{stem}.parquet", made.hessian_table(MICRO, [0, 1], SPECTRA))
+        for stem in stems.values()
+    ]
+    write_evidence(results, "extra", made.evidence(claims, "L4", effects, models=MICRO, tables=tables))
+    return section(built(results, claims), "L4").split("Protocol by protocol")[1].split("<figure")[0]
+
+
+def test_a_disputed_claim_is_laid_out_protocol_by_protocol(results, claims):
+    text = disputed(results, claims, {"augmented, with l2": 0.5, "clean, with l2": 2.0, "clean, without l2": 0.5})
+    augmented, clean, without = table_rows(text)
+    minus = "\N{MINUS SIGN}"
+    assert augmented == ["augmented, with l2", "35.4", "4.83", "1.00 [0.50, 1.50]", "0.0", "25.0", "–", "✓ reproduced"]
+    assert clean[3:] == [f"1.0 [{minus}1.0, 3.0]", "0.0", "25.0", "25.0 [20.0, 30.0]", "? inconclusive"]
+    assert without[:3] == ["clean, without l2", "34.8", "6.54"]
+    assert "the verdict depends on it" in text
+    assert "reproduced: augmented, with l2 / clean, without l2; inconclusive: clean, with l2" in words(text)
+    same = disputed(results, claims, {"augmented, with l2": 0.5, "clean, with l2": 0.5})
+    assert "reproduced under all of them" in words(same)
+    (results / "tables/L4/extra/hessian-warmup.parquet").unlink()
+    page = section(built(results, claims), "L4")
+    assert "hessian-warmup.parquet is missing" in words(page)
+    assert table_rows(page.split("Protocol by protocol")[1].split("<figure")[0])[0][:3] == [
+        "augmented, with l2",
+        "–",
+        "–",
+    ]
+
+
+def test_a_case_of_one_protocol_has_no_such_table(example):
+    assert "Protocol by protocol" not in example.text
+
+
+@pytest.mark.parametrize(
+    ("role", "family"),
+    [
+        ("vit_heads_6", "vit"),
+        ("vit_large", "vit"),
+        ("resnet_epochs_3", "resnet"),
+        ("preact_resnet_weak", "preact_resnet"),
+        ("conv_vit_global", "conv_vit"),
+        ("vitamin", "other"),
+    ],
+)
+def test_a_variant_has_the_colour_of_what_it_varies(role, family):
+    assert role_colour(role) == ROLES[family]
+
+
+def test_every_colour_of_a_role_is_there_in_both_schemes():
+    css = (ROOT / "harness/report/templates/report.css").read_text()
+    assert all(css.count(f"--{role.replace('_', '-')}: #") == 2 for role in ROLES)
+
+
+def test_a_table_is_named_as_the_probe_that_was_wanted():
+    from harness.probes import wanted
+
+    for after, moment in ((0, "after warm-up"), ("2/3", "after 2/3 of training"), (1, "at the end of training")):
+        for changes, manner in (({}, []), ({"augment": False}, ["clean images"]), ({"top": 3}, ["top 3"])):
+            how = measured(wanted("hessian", after=after, **changes).name)
+            assert (how.probe, how.moment, how.manner) == ("hessian", moment, manner)
+    assert measured("a-b") is None
+
+
 def test_a_probe_without_a_figure_is_named(results, claims):
-    table = made.write_table(results, "tables/L4/digits/hessian.parquet", pd.DataFrame({"role": ["a"]}))
+    table = made.write_table(results, "tables/L4/digits/colour.parquet", pd.DataFrame({"role": ["a"]}))
     write_evidence(results, "digits", made.evidence(claims, "L4", [made.effect("error gap", 1, 0.5)], tables=[table]))
     text = words(section(built(results, claims), "L4"))
-    assert "no figure for the probe 'hessian'" in text
+    assert "no figure for the probe 'colour'" in text
     assert table in text
 
 

@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
 from harness.catalogue import Series
+from harness.report.cells import Table
 
 # Placeholders that matplotlib draws with; in the SVG each becomes the CSS variable of the same name, so that one
 # figure serves both colour schemes and print.
@@ -27,7 +28,9 @@ INK, MUTED, GRID, PAPER = "#010101", "#010102", "#010103", "#010104"
 MSA_SPAN, POOL_SPAN = "#010105", "#010106"
 ROLES = {
     role: f"#0201{number:02x}"
-    for number, role in enumerate(("vit", "resnet", "alternet", "preact_resnet", "pit", "swin", "other"))
+    for number, role in enumerate(
+        ("vit", "resnet", "alternet", "preact_resnet", "pit", "swin", "resnext", "twins", "mixer", "conv_vit", "other")
+    )
 }
 DEPTHS = tuple(f"#0301{step:02x}" for step in range(1, 10))
 VARIABLES = {
@@ -103,12 +106,13 @@ class Panel:
 
 @dataclass
 class Drawing:
-    """Panels that belong together, under one title and one caption."""
+    """Panels that belong together, under one title and one caption, and the numbers to them where there is a table."""
 
     name: str
     title: str
     caption: str
     panels: list[Panel]
+    table: Table | None = None
 
 
 @contextmanager
@@ -129,8 +133,11 @@ def panel_axes(height: float = 1.75, below: float = 0.42, left: float = 0.52, to
 
 
 def role_colour(role: str) -> str:
-    """A role has the same colour in every figure; its name stands beside it."""
-    return ROLES.get(role, ROLES["other"])
+    """A role has the same colour in every figure, a variant (`vit_heads_6`) that of the role it varies; its name stands
+    beside it.
+    """
+    families = [known for known in ROLES if f"{role}_".startswith(f"{known}_")]
+    return ROLES[max(families, key=len, default="other")]
 
 
 def dot(colour: str, marker: str, label: str) -> Line2D:
