@@ -68,11 +68,6 @@ class Ledger:
             raise cannot_write(self.path, error) from error
         self.found.update(numbers)
 
-    def remove(self) -> None:
-        """Delete the file, once the finished result is kept elsewhere."""
-        self.path.unlink(missing_ok=True)
-        self.found.clear()
-
     def _line(self, text: str) -> str:
         checksum = hashlib.sha256(f"{self._identity}\n{text}".encode()).hexdigest()[:16]
         return f"{checksum} {text}\n"

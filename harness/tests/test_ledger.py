@@ -75,14 +75,6 @@ def test_every_flipped_bit_costs_its_line_only(full):
             assert len(found) < len(NUMBERS)
 
 
-def test_removed_it_is_empty(full):
-    ledger = Ledger(full, "a")
-    ledger.remove()
-    assert not full.exists()
-    assert ledger.found == {}
-    ledger.remove()
-
-
 def test_the_disk_is_asked_at_most_once_a_second(path, monkeypatch):
     now, flushed = [100.0], []
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
