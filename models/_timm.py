@@ -38,8 +38,8 @@ def _import_torchvision() -> None:
 _import_torchvision()
 
 import timm  # noqa: E402  after torchvision, on purpose
-import timm.layers  # noqa: E402
-import timm.models  # noqa: E402
+import timm.layers  # noqa: E402  as above
+import timm.models  # noqa: E402  as above
 
 
 def linear_drop_path(blocks: Sequence[nn.Module], rate: float) -> None:

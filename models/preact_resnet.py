@@ -43,7 +43,7 @@ class PreActBlock(nn.Module):
 
     def convolutions(self, channels: int, width: int, stride: int) -> nn.Sequential:
         """The branch behind the first BN-ReLU."""
-        raise NotImplementedError
+        raise NotImplementedError  # of the two subclasses below, each has its own
 
 
 class PreActBasic(PreActBlock):

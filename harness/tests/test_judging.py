@@ -46,7 +46,13 @@ def test_over_seeds_is_the_t_interval(values):
     assert (interval.n, interval.replicate) == (len(values), "seed")
 
 
-@pytest.mark.filterwarnings("ignore:Precision loss")  # hypothesis draws nearly identical numbers on purpose
+@pytest.mark.filterwarnings("error")
+def test_a_side_without_spread_is_no_warning_and_counts_with_its_mean():
+    values = [0.1, 0.2, 0.4]
+    one, other = over_seeds(values), difference_over_seeds(values, [0.0, 0.0, 0.0])
+    assert (other.value, other.low, other.high) == pytest.approx((one.value, one.low, one.high))
+
+
 @given(NUMBERS, NUMBERS)
 def test_the_difference_changes_sign_with_its_sides(one, other):
     forth, back = difference_over_seeds(one, other), difference_over_seeds(other, one)

@@ -366,7 +366,7 @@ def test_a_full_disk_is_one_line_and_what_was_kept_is_continued_to_the_same_bits
 
     def fill():
         if next(steps) == 4:  # in the second epoch: the state of the first is kept
-            with pytest.raises(OSError, match="No space left"):  # noqa: PT012
+            with pytest.raises(OSError, match="No space left"):  # noqa: PT012  any of the writes
                 with ballast.open("wb", buffering=0) as file:
                     while True:
                         file.write(bytes(4096))
