@@ -65,7 +65,8 @@ def hessian_products(model: nn.Module, inputs: Tensor, targets: Tensor) -> tuple
         raise HarnessError("a Hessian needs parameters; none of the model's requires a gradient")
     names, leaves = list(trainable), list(trainable.values())
     count, sizes = len(inputs), [leaf.numel() for leaf in leaves]
-    copies = [leaf.expand(count, *leaf.shape).clone().requires_grad_() for leaf in leaves]
+    many = (count,) if count > 1 else ()  # a single mini-batch has no dimension of its own: any torch model will do
+    copies = [leaf.expand(*many, *leaf.shape).clone().requires_grad_() for leaf in leaves]
 
     def loss(inputs: Tensor, targets: Tensor, *parameters: Tensor) -> Tensor:
         logits = functional_call(model, dict(zip(names, parameters, strict=True)), (inputs,))
@@ -75,10 +76,7 @@ def hessian_products(model: nn.Module, inputs: Tensor, targets: Tensor) -> tuple
     targets = targets.to(leaves[0]) if targets.is_floating_point() else targets.to(inputs.device)
     # Fused attention has no second derivative.
     with sdpa_kernel(SDPBackend.MATH):
-        if count == 1:  # any torch model will do
-            total = loss(inputs[0], targets[0], *(copy[0] for copy in copies))
-        else:
-            total = vmap(loss)(inputs, targets, *copies).sum()
+        total = vmap(loss)(inputs, targets, *copies).sum() if many else loss(inputs[0], targets[0], *copies)
     parts = torch.autograd.grad(total, copies, create_graph=True, materialize_grads=True)
     differentiable = [index for index, part in enumerate(parts) if part.requires_grad]
 

@@ -100,12 +100,18 @@ def extend(space: Krylov, product: Product) -> None:
     eigenvalue are found. Once the basis is the whole space nothing is appended.
     """
     basis, column = space.basis[:, : space.filled], product(space.basis[:, space.done])
-    length = norms(column)
-    found = project_out(basis, column)
-    # What a pass misses grows by the factor by which the vector shrinks, from step to step; twice is enough (Daniel et
-    # al., Math. Comp. 1976).
-    if (norms(column) < 0.7 * length).any():
+    # By symmetry only those before it that its own vector occurs in have a part in a product: two for a single start.
+    parts = np.flatnonzero(space.coefficients[:, space.done, : space.done].any(axis=0))
+    first = int(parts[0]) if len(parts) else space.done
+    found = column.new_zeros(len(column), space.filled)
+    found[:, first:] = project_out(basis[:, first:], column)
+    # The pass over all is for rounding. What it misses grows by the factor by which the vector shrinks, from step to
+    # step; twice is enough (Daniel et al., Math. Comp. 1976).
+    for _ in range(2):
+        length = norms(column)
         found += project_out(basis, column)
+        if (norms(column) >= 0.7 * length).all():
+            break
     space.coefficients[:, : space.filled, space.done] = found.double().cpu().numpy()
     if space.filled < basis.shape[2]:
         new = norms(column)
