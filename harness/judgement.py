@@ -105,7 +105,7 @@ class Judgement:
             ]
 
         others = tables([minus]) if minus else None
-        self._keep(wanted, _interval(statistic, tables(roles), minus_statistic or statistic, others))
+        self._keep(wanted, _interval(wanted, statistic, tables(roles), minus_statistic or statistic, others))
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -270,19 +270,26 @@ class Judgement:
 
 
 def _interval(
-    statistic: Statistic, tables: list[list[SampleTable]], other: Statistic, others: list[list[SampleTable]] | None
+    wanted: EffectRule,
+    statistic: Statistic,
+    tables: list[list[SampleTable]],
+    other: Statistic,
+    others: list[list[SampleTable]] | None,
 ) -> Interval:
     """Over seeds when there are several, else over the samples of the one; with `others`, of the difference to them."""
+    step = max(table.step for table in tables[0]) if wanted.unit == "share" else 0.0
 
     def values(statistic: Statistic, tables: list[list[SampleTable]]) -> list[float]:
         return [statistic(*(table.mean() for table in of_seed)) for of_seed in tables]
 
     if len(tables) > 1:
         means = values(statistic, tables)
-        return over_seeds(means) if others is None else difference_over_seeds(means, values(other, others))
+        if others is None:
+            return over_seeds(means, step=step)
+        return difference_over_seeds(means, values(other, others), step=step)
     (mine,) = tables
     if others is None:
-        return over_samples(statistic, mine)
+        return over_samples(statistic, mine, step=step)
     (less,) = others
     count = len(mine)
-    return over_samples(lambda *means: statistic(*means[:count]) - other(*means[count:]), [*mine, *less])
+    return over_samples(lambda *means: statistic(*means[:count]) - other(*means[count:]), [*mine, *less], step=step)

@@ -31,25 +31,28 @@ class Interval:
     level: float = LEVEL
 
 
-def over_seeds(values: Sequence[float], replicate: str = "seed") -> Interval:
+def over_seeds(values: Sequence[float], *, step: float = 0.0, replicate: str = "seed") -> Interval:
     """Student's t interval of the mean over seeds, or over other independent replicates.
 
     Args:
         values: one number a seed, at least two.
+        step: to which the values are known, see `apart`.
     """
     from scipy import stats
 
     mean = sum(values) / len(values)
+    values = apart(values, step)
     if max(values) == min(values):  # scipy has no interval for a spread of 0
         return Interval(mean, mean, mean, len(values), replicate)
     interval = stats.ttest_1samp(values, 0.0).confidence_interval(LEVEL)
     return Interval(mean, float(interval.low), float(interval.high), len(values), replicate)
 
 
-def difference_over_seeds(one: Sequence[float], other: Sequence[float]) -> Interval:
+def difference_over_seeds(one: Sequence[float], other: Sequence[float], *, step: float = 0.0) -> Interval:
     """Welch's t interval of the difference of two means, `one` minus `other`; their seeds are not paired."""
     from scipy import stats
 
+    one, other = apart(one, step), apart(other, step)
     value = sum(one) / len(one) - sum(other) / len(other)
     n = min(len(one), len(other))
     if max(one) == min(one) and max(other) == min(other):
@@ -61,12 +64,28 @@ def difference_over_seeds(one: Sequence[float], other: Sequence[float]) -> Inter
     return Interval(value, float(interval.low), float(interval.high), n, "seed")
 
 
-def over_samples(statistic: Callable[..., float], tables: Sequence[SampleTable]) -> Interval:
+def apart(values: Sequence[float], step: float) -> Sequence[float]:
+    """The values; or, where they differ by less than rounding to a step makes them, as many that differ so much.
+
+    A count out of N is known to 1/N. Seeds that happen to agree are then no proof that seeds do not matter: rounding
+    alone has the standard deviation step / √12 (Sheppard 1897), and no spread is taken to be smaller.
+    """
+    import numpy as np
+
+    least = step / math.sqrt(12)
+    if np.std(values, ddof=1) >= least:
+        return values
+    pattern = np.linspace(-1, 1, len(values))
+    return list(np.mean(values) + pattern * least / pattern.std(ddof=1))
+
+
+def over_samples(statistic: Callable[..., float], tables: Sequence[SampleTable], *, step: float = 0.0) -> Interval:
     """Percentile bootstrap over the samples of one seed.
 
     Args:
         statistic: takes each of `tables` averaged over its samples.
         tables: those of one probe are of the same samples, which are drawn jointly: the same images for both networks.
+        step: to which its value is known: the interval reaches to ±1.96 step / √12 at least, see `apart`.
     """
     import numpy as np
     from scipy import stats
@@ -94,7 +113,8 @@ def over_samples(statistic: Callable[..., float], tables: Sequence[SampleTable])
             rng=np.random.default_rng(0),
         ).confidence_interval
     low, high = (value, value) if math.isnan(found.low) else (float(found.low), float(found.high))
-    return Interval(value, low, high, samples, replicate)
+    least = float(stats.norm.ppf((1 + LEVEL) / 2)) * step / math.sqrt(12)
+    return Interval(value, min(low, value - least), max(high, value + least), samples, replicate)
 
 
 class SampleTable:
@@ -108,6 +128,14 @@ class SampleTable:
         self._rows = table[keys].iloc[: len(table) // self.samples].reset_index(drop=True)
         self._weights = table[WEIGHT].to_numpy(float).reshape(self.samples, -1)[:, 0]
         self._array = table[values].to_numpy(float).reshape(self.samples, len(self._rows), len(values))
+
+    @property
+    def step(self) -> float:
+        """To which a share that is counted in this table is known; 0 where nothing is."""
+        if self.kind.counted is None:
+            return 0.0
+        values = self._rows[list(self.kind.counted)].drop_duplicates()
+        return 1 / (self.samples * max(len(values), 1))
 
     def mean(self, chosen: np.ndarray | None = None) -> pd.DataFrame:
         """The table averaged over samples (all, or a draw with repeats), weighted by the images in each.

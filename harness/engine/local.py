@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness.engine.settings import Outcome, Settings, Stop, Watcher
+from harness.engine.settings import Outcome, Settings, Stop, Watcher, worker_environment
 from harness.job import Job
 
 GRACE_SECONDS = 30.0  # for a worker to reach the end of its step and keep its state
@@ -81,7 +81,7 @@ def _start(number: int, settings: Settings, events: queue.SimpleQueue[tuple[Work
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"},
+            env={**os.environ, **worker_environment()},
             text=True,
             encoding="utf-8",
         )

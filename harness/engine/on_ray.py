@@ -5,8 +5,6 @@ Every node must reach the store and the project at the same paths, as on any clu
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 import ray
 from ray.util.queue import Empty, Queue
 
-from harness.engine.settings import Outcome, Settings, Stop, Watcher, prepare
+from harness.engine.settings import Outcome, Settings, Stop, Watcher, prepare, worker_environment
 from harness.errors import HarnessError
 from harness.job import Job, execute
 from harness.store import Interrupted, Store
@@ -24,8 +22,7 @@ def run_jobs(jobs: list[Job], settings: Settings, stop: Stop, watcher: Watcher) 
     """Run all jobs, or as many as there is time for; a job that is cut short keeps its last epoch."""
     started_here = not ray.is_initialized()
     if started_here:
-        environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}}
-        ray.init(include_dashboard=False, log_to_driver=False, runtime_env=environment)
+        ray.init(include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": worker_environment()})
     try:
         return _run(jobs, settings, stop, watcher)
     finally:

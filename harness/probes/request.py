@@ -73,6 +73,7 @@ class ProbeKind(BaseModel):
         split: whose images it is given: the test split's, or the augmented training split's with their soft targets.
         keys: columns that say what a row is about, the sample aside.
         values: columns that are measured; averaging over samples (weighted by `images`) keeps their meaning.
+        counted: the keys over which, and over samples, a share is counted (a NEP, an accuracy); none where none is.
         sample: what one sample is; the replicate of the bootstrap when there is a single seed.
         l2: whether it measures NLL + l2, and so takes the weight decay of the run.
         ledger: whether it goes on where it was stopped, from a ledger of what it had found.
@@ -86,6 +87,7 @@ class ProbeKind(BaseModel):
     keys: tuple[str, ...]
     values: tuple[str, ...]
     sample: str
+    counted: tuple[str, ...] | None = None
     split: Literal["train", "test"] = "test"
     l2: bool = False
     ledger: bool = False
@@ -103,6 +105,7 @@ PROBES = {
             keys=(),
             values=("correct", "nll"),
             sample="image",
+            counted=(),
         ),
         ProbeKind(
             name="fourier",
@@ -160,6 +163,7 @@ PROBES = {
             keys=("l2", "rank"),
             values=("eigenvalue", "negative", "positive", "positive_part"),
             sample="mini-batch",
+            counted=("rank",),
             split="train",
             l2=True,
         ),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.evidence import Effect
-from harness.probes import PROBES
+from harness.probes import PROBES, nep
 from harness.statistics import SampleTable, difference_over_seeds, over_samples, over_seeds
 from harness.verdict import judge, seeds_needed
 
@@ -124,6 +124,39 @@ def test_no_spread_is_an_interval_of_no_width():
     assert over_samples(last, [spectrum([3.0] * 5)]).high == 3.0
     one_sample = over_samples(last, [spectrum([3.0])])
     assert (one_sample.low, one_sample.high) == (-math.inf, math.inf)
+
+
+def signs(negative):
+    """A hessian table: `negative` [mini-batch][eigenvalue], the same with and without l2."""
+    rows = [
+        {"sample": sample, "images": 16, "l2": l2, "rank": rank, "eigenvalue": 1.0 - 2 * value, "negative": value}
+        | {"positive": 1 - value, "positive_part": 1.0 - value}
+        for sample, values in enumerate(negative)
+        for l2 in (False, True)
+        for rank, value in enumerate(values, 1)
+    ]
+    return SampleTable(pd.DataFrame(rows), PROBES["hessian"])
+
+
+def test_a_share_is_known_to_one_in_the_number_of_values_it_is_counted_over():
+    assert signs([[0, 0, 1, 0, 0], [0, 1, 0, 0, 0]]).step == 1 / 10
+    assert spectrum([1.0, 2.0]).step == 0
+    with_step, without = over_seeds([0.2, 0.2, 0.2], step=0.1), over_seeds([0.2, 0.2, 0.2])
+    assert (without.low, without.high) == pytest.approx((0.2, 0.2))
+    half = stats.t.ppf(0.975, 2) * 0.1 / math.sqrt(12) / math.sqrt(3)
+    assert (with_step.value, with_step.low, with_step.high) == pytest.approx((0.2, 0.2 - half, 0.2 + half))
+    both = difference_over_seeds([0.2] * 3, [0.0] * 3, step=0.1)
+    half = stats.t.ppf(0.975, 4) * 0.1 / math.sqrt(12) * math.sqrt(2 / 3)
+    assert (both.low, both.high) == pytest.approx((0.2 - half, 0.2 + half))
+    alone = over_samples(nep, [signs([[0] * 5] * 4)], step=1 / 20)
+    assert (alone.value, alone.high) == pytest.approx((0, 1.96 * 0.05 / math.sqrt(12)), rel=1e-3)
+
+
+@given(NUMBERS)
+def test_a_step_never_narrows_an_interval(values):
+    without, fine, coarse = over_seeds(values), over_seeds(values, step=1e-9), over_seeds(values, step=100.0)
+    assert (fine.low, fine.high) == pytest.approx((without.low, without.high), abs=1e-6)
+    assert coarse.high - coarse.low >= (without.high - without.low) * (1 - 1e-9)
 
 
 # --- verdicts -----------------------------------------------------------------------------------------------------
