@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from harness.case import Case
 from harness.catalogue import Claim
 from harness.data.catalogue import DATASETS, DatasetInfo
+from harness.probes.request import TrainingParameters
 from harness.run import SUBJECT, ModelSpec
 from harness.training.recipe import PAPER, Recipe, recipe_from
 
@@ -51,7 +54,9 @@ def deviations(claim: Claim, case: Case, dataset_title: str) -> list[str]:
     elif dataset_title != info.title:
         found.append(f"{dataset_title} instead of the original images")
     found += _subsets(case, info)
+    found += _measured(case, info)
     found += _models(claim, case)
+    found += _studies(claim, case)
     fixed = {role: spec for role, spec in case.models.items() if spec.is_trained_already}
     found += [
         f"{spec} with weights from elsewhere, not trained here"
@@ -70,6 +75,36 @@ def _subsets(case: Case, info: DatasetInfo) -> list[str]:
     images = case.profile.images
     sizes = (("training", images.train, info.train_images), ("test", images.test, info.test_images))
     return [f"{some:,} of {whole:,} {split} images" for split, some, whole in sizes if some and some != whole]
+
+
+def _measured(case: Case, info: DatasetInfo) -> list[str]:
+    """Probes of the training loss that see fewer images than the paper's: all, of which the Hessian's a tenth."""
+    available = case.profile.images.train or info.train_images
+    found = []
+    for name in dict.fromkeys(probe.probe for probe in case.probes):
+        parameters = case.profile.parameters(name)
+        if not isinstance(parameters, TrainingParameters) or parameters.images is None:
+            continue
+        least, words = (available / 10, "a tenth of them") if name == "hessian" else (available, "all")
+        if parameters.images < least:
+            found.append(f"{name} over {parameters.images:,} training images instead of {words}")
+    return found
+
+
+def _studies(claim: Claim, case: Case) -> list[str]:
+    """Where other numbers of heads, epochs or the like are compared than the paper's: `vit_heads_2` is 2 heads."""
+    found = []
+    for what in dict.fromkeys(series.over for series in claim.series if series.over):
+        pattern = re.compile(rf".+_{re.escape(what)}_(\d+)")
+        ours = {int(match[1]) for role in case.roles if (match := pattern.fullmatch(role))}
+        theirs = {int(x) for series in claim.series if series.over == what for x in series.x or []}
+        if ours and ours != theirs:
+            found.append(f"{what} {_list(ours)} instead of {_list(theirs)}")
+    return found
+
+
+def _list(numbers: set[int]) -> str:
+    return ", ".join(map(str, sorted(numbers)))
 
 
 def _models(claim: Claim, case: Case) -> list[str]:

@@ -108,7 +108,9 @@ class Summary:
 
     @property
     def devices(self) -> list[str]:
-        return distinct(evidence.provenance.device for evidence in self.evidence)
+        """Of what was trained and measured; a claim without networks needed none."""
+        found = distinct(evidence.provenance.device for evidence in self.evidence)
+        return [device for device in found if device != "none"] or found
 
     @property
     def commits(self) -> list[str]:

@@ -334,10 +334,18 @@ def test_deviations_list_what_differs_and_nothing_else(profile):
 def test_after_the_warmup_only_its_epochs_count(profile):
     claim = load_catalogue(CATALOGUE)["A3"]
     toml = GOOD.replace("digits", "cifar100").replace('"resnet_micro"', '"resnet50"\nalternet = "alter_resnet50"')
-    for epochs, expected in ((5, []), (2, ["2 of 5 warm-up epochs"])):
-        mine = profile(toml.replace("epochs = 3", f"epochs = 3\nwarmup_epochs = {epochs}"))
+    few = "hessian over 1,024 training images instead of a tenth of them"
+    for images, epochs, expected in ((5000, 5, []), (1024, 2, [few, "2 of 5 warm-up epochs"])):
+        mine = toml.replace("epochs = 3", f"epochs = 3\nwarmup_epochs = {epochs}")
+        mine = profile(f"{mine}\n[probes.hessian]\nimages = {images}\n")
         (case,), _ = expand("A3", None, ["alternet", "resnet"], [wanted("hessian", after=0)], mine)
         assert deviations(claim, case, "CIFAR-100") == expected
+
+
+def test_a_study_of_other_numbers_than_the_papers_says_so():
+    claim = load_catalogue(CATALOGUE)["L16"]
+    (case,), _ = expand("L16", None, ["vit_heads_*"], [wanted("hessian", after=0)], load_profile("mini"))
+    assert "heads 1, 2, 4, 6 instead of 1, 2, 3, 4, 5, 6, 7, 8, 9" in deviations(claim, case, "CIFAR-10")
 
 
 def test_on_imagenet_the_papers_own_recipe_and_weights_are_no_deviations():
