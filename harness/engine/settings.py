@@ -73,15 +73,17 @@ Engine = Callable[[list[Job], Settings, Stop, Watcher], Outcome]
 def worker_environment() -> dict[str, str]:
     """What a worker process needs in its environment, beside what it inherits.
 
-    glibc hands blocks as large as tensors back to the system and faults them in again for the next one; kept, a
-    training step on a CPU takes 5 to 25 % less time. Other allocators ignore the names.
+    glibc hands blocks as large as tensors back to the system and faults them in again, 4 kB at a time, for the next
+    one. Kept, and in huge pages, a training step on a CPU takes about 10 to 20 % less time. Other systems and their
+    allocators ignore this; your own GLIBC_TUNABLES go before.
     """
-    keep = str(1 << 30)
+    keep = {"mmap_threshold": 1 << 30, "trim_threshold": 1 << 30, "hugetlb": 1}
     return {
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "OMP_NUM_THREADS": "1",
-        "MALLOC_MMAP_THRESHOLD_": keep,
-        "MALLOC_TRIM_THRESHOLD_": keep,
+        "GLIBC_TUNABLES": os.environ.get(
+            "GLIBC_TUNABLES", ":".join(f"glibc.malloc.{name}={value}" for name, value in keep.items())
+        ),
     }
 
 
