@@ -387,12 +387,15 @@ def test_a_cell_is_cut_off_at_the_ceiling(slopes, height, ceiling):
 
 
 @given(st.lists(st.floats(1e-4, 1e9), min_size=1, max_size=3))
-def test_colours_change_at_1_3_10_below_the_highest_rise(highest):
+def test_colours_change_evenly_below_the_highest_rise_and_within_the_flattest_network(highest):
     scale = common_scale([[pd.DataFrame([[0.0, rise], [np.nan, 0.0]])] for rise in highest])
     assert len(scale.levels) == 8
     assert scale.ceiling == min(highest)
-    assert np.allclose(np.diff(np.log10(scale.levels)), 0.5, atol=0.03)
-    assert scale.levels[-1] < max(highest) <= 3.5 * scale.levels[-1] or max(highest) < 0.01
+    step = np.log10(scale.levels[-1] / scale.levels[0]) / 7
+    assert np.allclose(np.diff(np.log10(scale.levels)), step, atol=0.03)
+    assert scale.levels[-1] < max(highest) <= 3.5 * scale.levels[-1]
+    assert step == pytest.approx(2, abs=0.03) or scale.levels[0] <= min(highest) / 10
+    assert step == pytest.approx(0.5, abs=0.03) or max(highest) > 300 * min(highest)
 
 
 L4_SERIES = """

@@ -16,7 +16,8 @@ from harness.report.figures.style import DEPTHS, GRID, WIDTH, Panel, panel_axes
 from harness.report.numbers import fixed, plain
 
 COARSE = 8  # cells along the side of a surface that is fine enough to see
-LADDER = [rung * 10.0**power for power in range(-6, 13) for rung in (1, 3)]
+FLATTEST = 1e-6  # nats; a rise below it is drawn as none
+LADDER = [rung * 10.0**power for power in range(-24, 13) for rung in (1, 3)]
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Scale:
     """What all maps of a drawing share.
 
     Attributes:
-        levels: where the colours change: 1, 3, 10, 30, ... up to just below the highest rise; one less than colours.
+        levels: where the colours change, up to just below the highest rise: 1, 3, 10, 30, ...; or by tens or hundreds,
+            where the flattest network would be of one colour. One less than colours.
         ceiling: where surfaces are cut off: the highest rise of the flattest network.
     """
 
@@ -35,9 +37,13 @@ class Scale:
 def common_scale(networks: list[list[pd.DataFrame]]) -> Scale:
     """Of the rises of several networks; at least one of each is finite."""
     highest = [max(float(rise.max(axis=None)) for rise in rises) for rises in networks]
-    above = next(number for number, rung in enumerate(LADDER) if rung >= max(highest) or rung == LADDER[-1])
-    last = max(above, len(DEPTHS) - 1)
-    return Scale(LADDER[last - len(DEPTHS) + 1 : last], max(min(highest), LADDER[0]))
+    top, flattest = max(*highest, FLATTEST), max(min(highest), FLATTEST)
+    last = next(number for number, rung in enumerate(LADDER) if rung >= top or rung == LADDER[-1]) - 1
+    for step in (1, 2, 4):
+        levels = LADDER[last - step * (len(DEPTHS) - 2) : last + 1 : step]
+        if levels[0] <= flattest / 10:
+            break
+    return Scale(levels, flattest)
 
 
 def contour(name: str, term: str, rise: pd.DataFrame, scale: Scale) -> Panel:
@@ -58,11 +64,16 @@ def colour_bar(figure: Figure, levels: list[float]) -> None:
     for step, colour in enumerate(DEPTHS):
         axes.add_patch(Rectangle((step, 0), 1, 1, facecolor=colour, edgecolor="none"))
     axes.set(xlim=(0, len(DEPTHS)), ylim=(0, 1), yticks=[], xlabel="rise (nats)")
-    axes.set_xticks(range(1, len(DEPTHS)), [plain(level) for level in levels])
+    axes.set_xticks(range(1, len(DEPTHS)), [short(level) for level in levels])
     axes.xaxis.labelpad = 1
     axes.tick_params(length=2, pad=1)
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def short(level: float) -> str:
+    """The next label is near: 3000, but 1e4."""
+    return plain(level) if level < 1e4 else f"{level:.0e}".replace("e+0", "e").replace("e+", "e")
 
 
 def surface(name: str, term: str, rise: pd.DataFrame, scale: Scale) -> Panel:
