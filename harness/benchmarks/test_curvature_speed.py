@@ -49,6 +49,7 @@ def device(request):
 def test_hessian(benchmark, device, name, convention):
     # Power iteration takes from 70 to 290 products for the same network at random weights: one mini-batch says little.
     model, data = network(name, device), mini_batches(64 if device == "cuda" else 3, device)
+    # What is imported and set up on first use is nobody's cost.
     hessian(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2)), [(torch.ones(2, 1, 2, 2), torch.eye(2))])
 
     def once():  # of the NLL alone: with l2 besides, Lanczos gives both spectra, and the official iteration one

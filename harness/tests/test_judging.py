@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from harness.catalogue import EffectRule
 from harness.evidence import Effect
+from harness.judgement import _interval
 from harness.probes import PROBES, nep
 from harness.statistics import SampleTable, difference_over_seeds, over_samples, over_seeds
 from harness.verdict import judge, seeds_needed
@@ -150,6 +152,15 @@ def test_a_share_is_known_to_one_in_the_number_of_values_it_is_counted_over():
     assert (both.low, both.high) == pytest.approx((0.2 - half, 0.2 + half))
     alone = over_samples(nep, [signs([[0] * 5] * 4)], step=1 / 20)
     assert (alone.value, alone.high) == pytest.approx((0, 1.96 * 0.05 / math.sqrt(12)), rel=1e-3)
+
+
+@pytest.mark.parametrize(("unit", "width"), [("share", 0.0717), ("nats", 0.0)])
+def test_only_the_interval_of_a_share_is_widened_to_its_step(unit, width):
+    rule = EffectRule(name="NEP", unit=unit, null=0.0, decides=True)
+    tables = [[signs([[0, 0, 1, 0, 0], [0, 1, 0, 0, 0]])] for _ in range(3)]
+    interval = _interval(rule, nep, tables, nep, None)
+    assert interval.value == pytest.approx(0.2)
+    assert interval.high - interval.value == pytest.approx(width, abs=1e-4)
 
 
 @given(NUMBERS)
