@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from harness.probes import ape, nep, wanted
+from harness.plan.wanted import wanted
+from harness.readings import ape, nep
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.judgement import Judgement
+    from harness.judging.effects import Judgement
 
 
 def accuracy(predictions: pd.DataFrame) -> float:

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from harness.probes import ape, nep, rings, wanted
+from harness.plan.wanted import wanted
+from harness.readings import ape, nep, rings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pandas as pd
 
-    from harness.judgement import Judgement, Statistic
+    from harness.judging.effects import Judgement, Statistic
 
 WARMUP = wanted("hessian", after=0)
 ONE_THIRD, TWO_THIRDS = wanted("hessian", after="1/3"), wanted("hessian", after="2/3")

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from harness.probes import calibrated
+from harness.readings import calibrated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
 
-    from harness.judgement import Judgement, Statistic
+    from harness.judging.effects import Judgement, Statistic
 
 
 def with_steps(units: pd.DataFrame, value: str) -> pd.DataFrame:

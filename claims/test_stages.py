@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from harness.probes import cka
+from harness.readings import cka
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.judgement import Judgement
+    from harness.judging.effects import Judgement
 
 
 def units_and_cka(similarities: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:

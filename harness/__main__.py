@@ -8,8 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from harness.catalogue import load_catalogue
 from harness.errors import HarnessError, nearest
+from harness.plan.catalogue import load_catalogue
 from models.errors import ModelError
 
 CATALOGUE = Path(__file__).parent.parent / "claims" / "catalogue.toml"
@@ -37,7 +37,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         if arguments.command == "train":
-            from harness.train import train_one
+            from harness.engine.alone import train_one
 
             train_one(arguments)
         elif arguments.command == "report":

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from models.errors import nearest as nearest  # the half-sentence with the nearest valid name
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class HarnessError(Exception):
@@ -11,3 +16,10 @@ class HarnessError(Exception):
 
 class Diverged(HarnessError):
     """A training run met a loss that is not finite."""
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first complaint of pydantic, on one line: `field: what is wrong (given value)`."""
+    problem: Any = error.errors()[0]
+    place = ".".join(str(part) for part in problem["loc"]) or "the file"
+    return f"{place}: {problem['msg']} (given: {problem['input']!r:.80})"

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from harness.case import Case, expand
-from harness.catalogue import load_catalogue
 from harness.engine import ENGINES
 from harness.errors import HarnessError
-from harness.judgement import Judgement
-from harness.profile import load_profile
+from harness.judging.effects import Judgement
+from harness.plan.case import Case, expand
+from harness.plan.catalogue import load_catalogue
+from harness.plan.profile import load_profile
 from harness.session import NotRun, Options, Session
 
 SESSION = pytest.StashKey[Session]()

@@ -10,17 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.case import Case
-from harness.catalogue import Catalogue
 from harness.data import dataset_info, load_dataset
 from harness.engine import engine_named
+from harness.engine.progress import progress
 from harness.engine.settings import Outcome, Settings, Stop, choose_device
 from harness.errors import HarnessError
-from harness.job import Job
-from harness.judgement import Judgement, Place
-from harness.plan import Plan, describe, make_plan
-from harness.profile import Profile
-from harness.progress import progress
+from harness.judging.effects import Judgement, Place
+from harness.plan.case import Case
+from harness.plan.catalogue import Catalogue
+from harness.plan.job import Job
+from harness.plan.plan import Plan, describe, make_plan
+from harness.plan.profile import Profile
 from harness.store import Store
 
 

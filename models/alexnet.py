@@ -7,6 +7,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from models.resnet import SMALL_IMAGE
+from models.units.parts import Part, register
 from models.vgg import Pool, mlp_head
 
 
@@ -15,6 +16,9 @@ class ConvReLU(nn.Sequential):
 
     def __init__(self, channels: int, out: int, kernel: int, *, stride: int = 1, padding: int) -> None:
         super().__init__(nn.Conv2d(channels, out, kernel, stride=stride, padding=padding, bias=False), nn.ReLU())
+
+
+register(ConvReLU, [Part("", "conv")])
 
 
 class AlexNet(nn.Module):

@@ -26,6 +26,7 @@ from models.resnet import (
     map_sizes,
     postact_block,
 )  # fmt: skip
+from models.units.parts import Part, register
 
 
 def relative_index(window: int) -> Tensor:
@@ -78,6 +79,9 @@ class MSABlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.drop_path(self.norm(self.attn(self.reduce(x))))
+
+
+register(MSABlock, [Part("", "msa", branch="norm")])
 
 
 class PostActMSABlock(MSABlock):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from models._timm import timm
 from models.errors import BadOption, divides
 from models.resnet import SMALL_IMAGE, drop_path, drop_rates
+from models.units.parts import Part, register
 
 
 def times_seen(side: int, kernel: int) -> Tensor:
@@ -68,6 +69,9 @@ class ConvViTBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.drop_path(self.attn(self.norm1(x)))
         return x + self.drop_path(self.mlp(self.norm2(x)))
+
+
+register(ConvViTBlock, [Part("attn", "msa", read=("norm2", "input"), branch="attn"), Part("mlp", "mlp", branch="mlp")])
 
 
 class ConvViT(nn.Module):

@@ -12,7 +12,7 @@ from torch import nn
 
 from models._timm import timm, uncached
 from models.errors import BadImageSize, BadOption, ModelError, UnknownModel, UnknownOverride, nearest
-from models.survey import undisturbed
+from models.units.survey import undisturbed
 
 TIMM, SUBJECT = "timm/", "subject/"
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from models.errors import one_of, same_length
 from models.resnet import conv_stages, drop_path, stem_conv
+from models.units.parts import Part, register
 
 
 def conv(channels: int, out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -53,6 +54,9 @@ class PreActBasic(PreActBlock):
         return nn.Sequential(conv(channels, width, 3, stride), bn_relu_conv(width, width, 3))
 
 
+register(PreActBasic, [Part("", "conv", branch="branch")])
+
+
 class PreActBottleneck(PreActBlock):
     expansion = 4
 
@@ -62,6 +66,9 @@ class PreActBottleneck(PreActBlock):
             bn_relu_conv(width, width, 3, stride),
             bn_relu_conv(width, width * self.expansion, 1),
         )
+
+
+register(PreActBottleneck, [Part("", "conv", branch="branch")])
 
 
 BLOCKS = {"basic": PreActBasic, "bottleneck": PreActBottleneck}

@@ -10,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from models.factory import create_model
-from models.survey import anatomy
+from models.units.survey import anatomy
 from models.zoo import ZOO
 
 

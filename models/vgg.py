@@ -12,6 +12,7 @@ from einops.layers.torch import Rearrange
 from torch import Tensor, nn
 
 from models.errors import BadImageSize, one_of, same_length
+from models.units.parts import Part, register
 
 
 class ConvUnit(nn.Sequential):
@@ -25,8 +26,14 @@ class ConvUnit(nn.Sequential):
             super().__init__(nn.BatchNorm2d(channels), nn.ReLU(), conv)
 
 
+register(ConvUnit, [Part("", "conv")])
+
+
 class Pool(nn.MaxPool2d):
     """Max-pooling between stages: a unit of its own, unlike the pooling inside a stem."""
+
+
+register(Pool, [Part("", "pool")])
 
 
 def mlp_head(channels: int, *, side: int, num_classes: int) -> list[nn.Module]:

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.errors import BadOption
-from models.survey import anatomy
-from models.units import Unit
+from models.units.anatomy import Unit
+from models.units.survey import anatomy
 
 
 def box_blur(x: Tensor) -> Tensor:

@@ -12,9 +12,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from harness.data import Split, dataset_info
+from harness.plan.recipe import PAPER
 from harness.training.batch import training_batches
-from harness.training.loader import Resident
-from harness.training.recipe import PAPER
+from harness.training.resident import Resident
 from models._timm import timm  # noqa: F401  imports torchvision the one way that works everywhere
 
 from PIL import Image  # isort: skip

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from harness.curvature.hvp import hessian_products
-from harness.probes import hessian, nep
+from harness.probes import hessian
+from harness.readings import nep
 from models import create_model
 
 CLASSES, IMAGES = 10, 16

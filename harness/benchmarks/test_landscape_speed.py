@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from harness.data import balanced_subset, load_dataset
+from harness.plan.recipe import Recipe
 from harness.probes._landscape import landscape
 from harness.store import Store
 from harness.training.batch import training_batches
-from harness.training.loader import Resident
-from harness.training.recipe import Recipe
+from harness.training.resident import Resident
 from models import create_model
 
 GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")]

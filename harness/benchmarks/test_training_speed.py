@@ -19,13 +19,13 @@ from torch.utils.data import DataLoader, RandomSampler
 
 from harness.benchmarks.test_augmentation_speed import Photos
 from harness.data import Dataset, Split, dataset_info
-from harness.job import PROBE_BATCH
+from harness.plan.job import PROBE_BATCH
+from harness.plan.recipe import Recipe
+from harness.plan.run import ModelSpec, Run
 from harness.probes import prediction
-from harness.run import ModelSpec, Run
 from harness.store import Store
-from harness.training.loader import load
+from harness.training.load import load
 from harness.training.loop import build_model, train
-from harness.training.recipe import Recipe
 from models import describe
 from models._timm import timm  # noqa: F401  imports torchvision the one way that works everywhere
 

@@ -9,7 +9,7 @@ import numpy as np
 from harness.data.catalogue import DatasetInfo
 from harness.data.encoded import EncodedImages
 from harness.errors import HarnessError
-from harness.identity import subseed
+from harness.store.identity import subseed
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from harness.data.catalogue import DatasetInfo, dataset_info
 from harness.data.dataset import Dataset, Split
 from harness.data.imagenet import class_names_in, open_imagenet
 from harness.errors import HarnessError
-from harness.identity import canonical_json, short_digest
 from harness.store import Artifact, Store
+from harness.store.identity import canonical_json, short_digest
 
 DECODING_VERSION = 1
 

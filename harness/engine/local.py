@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.engine.settings import Outcome, Settings, Stop, Watcher, worker_environment
-from harness.job import Job
+from harness.plan.job import Job
 
 GRACE_SECONDS = 30.0  # for a worker to reach the end of its step and keep its state
 

@@ -12,9 +12,10 @@ from typing import Any
 import ray
 from ray.util.queue import Empty, Queue
 
+from harness.engine.execute import execute
 from harness.engine.settings import Outcome, Settings, Stop, Watcher, prepare, worker_environment
 from harness.errors import HarnessError
-from harness.job import Job, execute
+from harness.plan.job import Job
 from harness.store import Interrupted, Store
 
 

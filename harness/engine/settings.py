@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import HarnessError
-from harness.job import Job
+from harness.plan.job import Job
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +58,7 @@ class Outcome:
 
 
 class Watcher(Protocol):
-    """Is told of each job as it goes; see `harness.progress`."""
+    """Is told of each job as it goes; see `harness.engine.progress`."""
 
     def update(self, job: Job, event: dict[str, Any]) -> None: ...
 

@@ -15,9 +15,10 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from harness.engine.execute import execute
 from harness.engine.settings import prepare
 from harness.errors import HarnessError
-from harness.job import Job, execute
+from harness.plan.job import Job
 from harness.store import Interrupted, Store
 
 

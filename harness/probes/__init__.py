@@ -10,12 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from harness.probes._calibration import calibrated
-from harness.probes._cka import cka
-from harness.probes._rings import rings
-from harness.probes._spectrum import ape, nep
-from harness.probes.request import PROBES, ProbeKind, ProbeRequest
-from harness.probes.wanted import wanted
+from harness.probes.kinds import PROBES, ProbeKind
 
 if TYPE_CHECKING:
     from harness.probes._fit import fit as fit
@@ -31,22 +26,15 @@ if TYPE_CHECKING:
 __all__ = [
     "PROBES",
     "ProbeKind",
-    "ProbeRequest",
-    "ape",
-    "calibrated",
-    "cka",
     "fit",
     "fourier",
     "hessian",
     "landscape",
     "lesion",
-    "nep",
     "noise",
     "prediction",
-    "rings",
     "similarity",
     "variance",
-    "wanted",
 ]
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.probes._images import Images, image_batches, peek
-from harness.probes.request import UNIT
+from harness.probes.kinds import UNIT
 from models import Unit, anatomy
 
 if TYPE_CHECKING:

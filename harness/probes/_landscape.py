@@ -21,11 +21,11 @@ from torch import Tensor, nn
 
 from harness.curvature.hvp import full_precision
 from harness.errors import HarnessError, nearest
-from harness.identity import subseed
-from harness.ledger import Ledger
 from harness.probes._directions import NORMALISATIONS, movable, random_direction
 from harness.probes._neighbourhood import Batch, Neighbourhood, Plane, Point
 from harness.store import Interrupted
+from harness.store.identity import subseed
+from harness.store.ledger import Ledger
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,7 +1,7 @@
 """Lesions: what a network loses when one of its units is taken out (paper section 4.1, Figs 10b and D.4).
 
 In a block of a ResNet that is one 3×3 convolution, in a transformer the residual branch of one MSA or one MLP; see
-`models.units.Anatomy.lesion` for what takes their place. Nothing is trained afterwards.
+`models.units.anatomy.Anatomy.lesion` for what takes their place. Nothing is trained afterwards.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from harness.errors import HarnessError
 from harness.probes._images import labelled_batches, peek
-from harness.probes.request import UNIT
+from harness.probes.kinds import UNIT
 from models import Anatomy, BadOption, Unit, anatomy
 
 if TYPE_CHECKING:

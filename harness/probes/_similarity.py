@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from harness.errors import HarnessError
 from harness.probes._images import Images, image_batches, in_batches_of, peek
-from harness.probes.request import UNIT
+from harness.probes.kinds import UNIT
 from models import Unit, anatomy
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.catalogue import Catalogue
+from harness.plan.catalogue import Catalogue
 from harness.report.summary import summarise
 from harness.report.text import verdict_lines
 

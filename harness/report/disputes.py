@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness.evidence import Effect
+from harness.judging.evidence import Effect
+from harness.judging.verdict import judge
 from harness.report.cells import Table, badge
 from harness.report.numbers import NOTHING, decimals, fixed, interval, significant
 from harness.report.spectra import NUMERIC, TEXT, mean_ape, mean_nep
 from harness.report.summary import Case
 from harness.report.tables import TableError, read_table
-from harness.verdict import judge
 
 # What the names of the effects start with -> the table it is measured in, and whether the loss has its l2 term.
 PROTOCOLS = {

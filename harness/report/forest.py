@@ -6,7 +6,7 @@ import math
 
 from markupsafe import Markup
 
-from harness.evidence import Effect, PaperValue
+from harness.judging.evidence import Effect, PaperValue
 
 WIDTH, HEIGHT, MARGIN = 150, 18, 8
 

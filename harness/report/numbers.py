@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.evidence import Effect
+from harness.judging.evidence import Effect
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"

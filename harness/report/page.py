@@ -9,8 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.evidence import Effect
-from harness.files import write_atomically
+from harness.judging.evidence import Effect
 from harness.report import numbers
 from harness.report.cells import badge
 from harness.report.disputes import protocol_table
@@ -18,6 +17,7 @@ from harness.report.figures import Drawing, Paper, draw
 from harness.report.forest import forest
 from harness.report.summary import Case, Section, Summary, dataset_title
 from harness.report.tables import TableError
+from harness.store.files import write_atomically
 
 MEANINGS = {
     "reproduced": "the whole interval of every deciding effect lies above its null, the value of no effect.",

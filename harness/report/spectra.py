@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from harness.probes._spectrum import ape, nep
+from harness.readings import ape, nep
 
 NUMERIC = ("seed", "sample", "l2", "rank", "eigenvalue", "negative", "positive", "positive_part")
 TEXT = ("role", "model")

@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
-from harness.catalogue import Catalogue, Claim
 from harness.errors import HarnessError
-from harness.evidence import Effect, Evidence, PaperValue, Verdict, read_all_evidence
+from harness.judging.evidence import Effect, Evidence, PaperValue, Verdict, read_all_evidence
+from harness.plan.catalogue import Catalogue, Claim
 
 NO_EVIDENCE = "No evidence in this folder: no test for it yet, or its test was not selected."
 # The paper's data sets as the catalogue spells them; those of our own cases carry their titles in the evidence.

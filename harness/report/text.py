@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from itertools import zip_longest
 
-from harness.evidence import Effect
+from harness.judging.evidence import Effect
 from harness.report.numbers import MINUS, NOTHING, estimate, plain
 from harness.report.summary import Case, Summary
 

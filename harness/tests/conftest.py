@@ -4,9 +4,9 @@ import pytest
 from hypothesis import settings
 
 from harness.data import load_dataset
-from harness.run import ModelSpec, Run
+from harness.plan.recipe import Recipe
+from harness.plan.run import ModelSpec, Run
 from harness.store import Store
-from harness.training.recipe import Recipe
 
 settings.register_profile("no deadline", deadline=None)  # a busy machine is no failure
 settings.load_profile("no deadline")

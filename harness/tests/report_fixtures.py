@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from harness.catalogue import Catalogue, load_catalogue
-from harness.evidence import (
+from harness.judging.evidence import (
     CaseRecord,
     Effect,
     Evidence,
@@ -18,6 +17,7 @@ from harness.evidence import (
     RuleRecord,
     write_evidence,
 )
+from harness.plan.catalogue import Catalogue, load_catalogue
 
 CATALOGUE = """
 [F2]

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from harness.catalogue import load_catalogue
+from harness.plan.catalogue import load_catalogue
 
 CATALOGUE = load_catalogue(Path(__file__).parents[2] / "claims" / "catalogue.toml")
 STAGES = {"resnet50": (3, 4, 6, 3), "swin_tiny": (2, 2, 6, 2), "pit_tiny": (2, 6, 4), "vit_tiny": (12,)}

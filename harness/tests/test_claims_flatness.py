@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.catalogue import load_catalogue
-from harness.probes import wanted
+from harness.plan.catalogue import load_catalogue
+from harness.plan.wanted import wanted
 
 CATALOGUE = load_catalogue(Path(__file__).parents[2] / "claims" / "catalogue.toml")
 # By name: claims know the harness, the harness knows no claims.

@@ -19,8 +19,9 @@ from harness.curvature.hvp import full_precision, hessian_products
 from harness.curvature.lanczos import lanczos
 from harness.curvature.power import power_iteration
 from harness.errors import HarnessError
-from harness.probes import PROBES, ape, hessian, nep
-from harness.statistics import SampleTable
+from harness.judging.statistics import SampleTable
+from harness.probes import PROBES, hessian
+from harness.readings import ape, nep
 from models import create_model
 from models._timm import timm
 from models.alternet import MSABlock

@@ -8,11 +8,12 @@ import time
 import pytest
 
 from harness.engine import engine_named
+from harness.engine.progress import Lines
 from harness.engine.settings import Settings, Stop
 from harness.errors import HarnessError
-from harness.job import Job
-from harness.probes import PROBES, ProbeRequest
-from harness.progress import Lines
+from harness.plan.job import Job
+from harness.plan.wanted import ProbeRequest
+from harness.probes import PROBES
 from harness.store import Store
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.job import Job
+from harness.plan.job import Job
 from harness.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -97,7 +97,7 @@ def _wait_for_an_instant(process, place, usual, *, in_training):
 def test_a_state_left_by_a_kill_right_after_the_end_is_removed(make_run, digits, tmp_path):
     import torch
 
-    from harness.job import execute
+    from harness.engine.execute import execute
     from harness.training.loop import train
 
     run, store = make_run(epochs=1, warmup_epochs=0), Store(tmp_path / "store")
@@ -113,7 +113,8 @@ EXECUTE = """
 import json, sys
 from pathlib import Path
 import torch
-from harness.job import Job, execute
+from harness.plan.job import Job
+from harness.engine.execute import execute
 from harness.store import Store
 
 torch.set_num_threads(1)

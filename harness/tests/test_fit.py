@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from harness.plan.recipe import Recipe
 from harness.probes import fit
 from harness.training.batch import drawn_batches
-from harness.training.loader import Resident
-from harness.training.recipe import Recipe
+from harness.training.resident import Resident
 
 CPU = torch.device("cpu")
 STRONG = Recipe(batch_size=8)

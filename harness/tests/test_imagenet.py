@@ -21,14 +21,14 @@ from PIL import Image
 from harness.data import Split, balanced_subset, dataset_info, load_dataset
 from harness.data.imagenet import open_imagenet
 from harness.errors import HarnessError
-from harness.identity import subseed
-from harness.run import ModelSpec, Run
+from harness.plan.recipe import Recipe, recipe_from
+from harness.plan.run import ModelSpec, Run
 from harness.store import Interrupted, Store
+from harness.store.identity import subseed
 from harness.training.batch import drawn_batches, training_batches
-from harness.training.loader import load
+from harness.training.load import load
 from harness.training.loop import train
 from harness.training.pretrained import check_standardisation
-from harness.training.recipe import Recipe, recipe_from
 from harness.training.streamed import Streamed
 from models._timm import timm
 

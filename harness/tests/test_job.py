@@ -6,14 +6,16 @@ import pandas as pd
 import pytest
 import torch
 
-from harness.job import Job, execute
-from harness.probes import PROBES, ProbeRequest, hessian
+from harness.engine.execute import execute
+from harness.plan.job import Job
+from harness.plan.wanted import ProbeRequest
+from harness.probes import PROBES, hessian
 from harness.store import Interrupted, Store
-from harness.tables import read_parquet
+from harness.store.tables import read_parquet
 from harness.training import checkpoint
 from harness.training.batch import training_batches
-from harness.training.loader import Resident
 from harness.training.loop import build_model
+from harness.training.resident import Resident
 
 CPU = torch.device("cpu")
 
@@ -67,7 +69,7 @@ def test_a_spectrum_is_of_the_augmented_images_and_the_weights_that_were_asked_f
     table = read_parquet(store.read(wanted.key(run.run_id)).path / "table.parquet")
 
     from harness.data import balanced_subset
-    from harness.identity import subseed
+    from harness.store.identity import subseed
 
     model = build_model(run, digits.info)
     checkpoint.load_weights(store, run, model, 0)

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.catalogue import EffectRule
-from harness.evidence import Effect
-from harness.judgement import _interval
-from harness.probes import PROBES, nep
-from harness.statistics import SampleTable, difference_over_seeds, over_samples, over_seeds
-from harness.verdict import judge, seeds_needed
+from harness.judging.effects import _interval
+from harness.judging.evidence import Effect
+from harness.judging.statistics import SampleTable, difference_over_seeds, over_samples, over_seeds
+from harness.judging.verdict import judge, seeds_needed
+from harness.plan.catalogue import EffectRule
+from harness.probes import PROBES
+from harness.readings import nep
 
 NUMBERS = st.lists(st.floats(-100, 100).map(lambda x: round(x, 3)), min_size=2, max_size=8)
 

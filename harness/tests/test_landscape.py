@@ -19,11 +19,11 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from harness.errors import HarnessError
-from harness.ledger import Ledger
 from harness.probes._landscape import landscape
 from harness.probes._neighbourhood import Neighbourhood
-from harness.probes._rings import rings
+from harness.readings import rings
 from harness.store import Interrupted
+from harness.store.ledger import Ledger
 from models import create_model
 
 ROOT = Path(__file__).parents[2]
@@ -438,7 +438,7 @@ import os, sys
 import torch
 from torch import nn
 from pathlib import Path
-from harness.ledger import Ledger
+from harness.store.ledger import Ledger
 from harness.probes._landscape import landscape
 
 def work(folder, ledger, out):

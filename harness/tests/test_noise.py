@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.probes import calibrated, noise
+from harness.probes import noise
 from harness.probes._noise import band, band_noise, share
+from harness.readings import calibrated
 from models import create_model
 
 GENERATOR = torch.Generator().manual_seed(0)

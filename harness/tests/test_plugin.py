@@ -133,7 +133,8 @@ def test_claim(case):
 
 AFTER_THE_WARMUP = """
 import pytest
-from harness.probes import nep, wanted
+from harness.plan.wanted import wanted
+from harness.readings import nep
 
 WARMUP, CLEAN = wanted("hessian", after=0), wanted("hessian", after=0, augment=False)
 

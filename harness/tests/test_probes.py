@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, log_loss
 
 from harness.errors import HarnessError
-from harness.probes import PROBES, ProbeRequest, fourier, prediction
+from harness.plan.wanted import ProbeRequest
+from harness.probes import PROBES, fourier, prediction
 from harness.probes._fourier import relative_log_amplitude
 from models import anatomy, create_model
 

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.case import expand
-from harness.catalogue import load_catalogue
 from harness.data import dataset_info
-from harness.deviations import deviations
 from harness.errors import HarnessError
-from harness.plan import wanted_epochs
-from harness.probes.wanted import wanted
-from harness.profile import FOLDER, load_profile
-from harness.run import ModelSpec, Run, source_of
-from harness.training.recipe import Recipe
+from harness.judging.deviations import deviations
+from harness.plan.case import expand
+from harness.plan.catalogue import load_catalogue
+from harness.plan.plan import wanted_epochs
+from harness.plan.profile import FOLDER, load_profile
+from harness.plan.recipe import Recipe
+from harness.plan.run import ModelSpec, Run, source_of
+from harness.plan.wanted import wanted
 from models import anatomy, create_model, describe
 
 CATALOGUE = Path(__file__).parents[2] / "claims" / "catalogue.toml"

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import report
-from harness.catalogue import Catalogue, load_catalogue
 from harness.errors import HarnessError
-from harness.evidence import CaseRecord, RuleRecord, evidence_path, write_evidence
+from harness.judging.evidence import CaseRecord, RuleRecord, evidence_path, write_evidence
+from harness.plan.catalogue import Catalogue, load_catalogue
 from harness.report import numbers
 from harness.report.figures.landscape_maps import clipped, common_scale
 from harness.report.figures.style import ROLES, role_colour
@@ -607,7 +607,7 @@ def test_every_colour_of_a_role_is_there_in_both_schemes():
 
 
 def test_a_table_is_named_as_the_probe_that_was_wanted():
-    from harness.probes import wanted
+    from harness.plan.wanted import wanted
 
     for after, moment in ((0, "after warm-up"), ("2/3", "after 2/3 of training"), (1, "at the end of training")):
         for changes, manner in (({}, []), ({"augment": False}, ["clean images"]), ({"top": 3}, ["top 3"])):

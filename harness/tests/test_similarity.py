@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from harness.errors import HarnessError
-from harness.probes import cka, similarity
+from harness.probes import similarity
 from harness.probes._images import in_batches_of
 from harness.probes._similarity import centred_gram
+from harness.readings import cka
 from models import anatomy, create_model
 
 IMAGES = torch.randn(70, 1, 8, 8, generator=torch.Generator().manual_seed(0))

@@ -13,13 +13,13 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from harness.data import balanced_subset
 from harness.errors import Diverged, HarnessError
-from harness.identity import subseed
+from harness.plan.recipe import Recipe, recipe_from
 from harness.store import Interrupted, Store
+from harness.store.identity import subseed
 from harness.training import checkpoint
 from harness.training.augment import crop_and_flip
-from harness.training.loader import Resident
 from harness.training.loop import build_model, train
-from harness.training.recipe import Recipe, recipe_from
+from harness.training.resident import Resident
 from harness.training.schedule import learning_rate
 from harness.training.step import Backward
 

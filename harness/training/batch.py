@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from harness.errors import HarnessError
-from harness.identity import subseed
+from harness.plan.recipe import Recipe
+from harness.store.identity import subseed
 from harness.training.erase import random_erase
 from harness.training.loader import Loader
 from harness.training.mix import mix, soft_targets
-from harness.training.recipe import Recipe
 
 
 def training_batches(

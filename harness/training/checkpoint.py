@@ -9,7 +9,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from harness.errors import HarnessError
-from harness.run import Run
+from harness.plan.run import Run
 from harness.store import Artifact, Store
 
 

@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from harness.errors import HarnessError
-from harness.training.recipe import Recipe
+from harness.plan.recipe import Recipe
 
 
 @dataclass(frozen=True)

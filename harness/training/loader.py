@@ -10,10 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.data import DatasetInfo, Split
-from harness.training.augment import crop_and_flip
-from harness.training.group import ALONE, Group
-from harness.training.randaugment import rand_augment
-from harness.training.recipe import Recipe
+from harness.plan.recipe import Recipe
 
 
 class Loader(ABC):
@@ -69,39 +66,3 @@ class Loader(ABC):
         Returns:
             uint8 [batch, channel, height, width] each, on the device, channels last in memory.
         """
-
-
-class Resident(Loader):
-    """A split whose images live on the device as uint8, and are augmented there.
-
-    Attributes:
-        images: uint8 [image, channel, height, width].
-    """
-
-    def __init__(self, split: Split, info: DatasetInfo, device: torch.device):
-        super().__init__(split, info, device)
-        self.images = torch.from_numpy(np.array(split.images)).to(device)
-
-    def _plain(self, size: int) -> Iterator[Tensor]:
-        return iter(self.images.split(size))
-
-    def augmented(
-        self, batches: Sequence[Tensor], recipe: Recipe, generator: torch.Generator, seed: int
-    ) -> Iterator[Tensor]:
-        """Crops, flips and RandAugment, drawn from the generator; see `Loader.augmented`."""
-        for chosen in batches:
-            images = crop_and_flip(
-                self.images[chosen], padding=recipe.crop_padding, flip=recipe.flip, generator=generator
-            )
-            if settings := recipe.randomly_augmented:
-                images = rand_augment(images, **settings, fill=self.mean_colour, generator=generator)
-            yield images
-
-
-def load(split: Split, info: DatasetInfo, device: torch.device, group: Group = ALONE) -> Loader:
-    """The loader that suits the split: resident where its images are decoded, else streamed."""
-    if isinstance(split.images, np.ndarray):
-        return Resident(split, info, device)
-    from harness.training.streamed import Streamed  # with timm's transforms, which nobody else needs
-
-    return Streamed(split, info, device, group)

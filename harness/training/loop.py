@@ -12,16 +12,16 @@ from torch.nn.utils import clip_grad_norm_
 
 from harness.data import Dataset, DatasetInfo, balanced_subset
 from harness.errors import Diverged, HarnessError
-from harness.identity import subseed
-from harness.provenance import hardware, versions
-from harness.run import Run, missing_weights
+from harness.plan.run import Run, missing_weights
 from harness.store import Interrupted, Store
-from harness.tables import to_parquet
+from harness.store.identity import subseed
+from harness.store.provenance import hardware, versions
+from harness.store.tables import to_parquet
 from harness.training import checkpoint
 from harness.training.batch import training_batches
 from harness.training.compiled import CUDA_GRAPHS, compiled, is_worthwhile
 from harness.training.group import ALONE, Group
-from harness.training.loader import load
+from harness.training.load import load
 from harness.training.pretrained import check_standardisation
 from harness.training.schedule import learning_rate
 from harness.training.step import Backward, make_optimizer

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from harness.training.recipe import Recipe
+from harness.plan.recipe import Recipe
 
 DECAY = 0.2  # at each milestone
 

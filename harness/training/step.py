@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from harness.errors import HarnessError
-from harness.training.recipe import Recipe
+from harness.plan.recipe import Recipe
 
 MOMENTUM = 0.9
 

@@ -21,10 +21,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from harness.data import DatasetInfo, EncodedImages, Split
 from harness.errors import HarnessError
-from harness.identity import subseed
+from harness.plan.recipe import Recipe
+from harness.store.identity import subseed
 from harness.training.group import ALONE, Group
 from harness.training.loader import Loader
-from harness.training.recipe import Recipe
 from models._timm import timm  # noqa: F401  imports torchvision the one way that works everywhere
 
 from timm.data import create_transform  # isort: skip

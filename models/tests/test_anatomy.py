@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from models import BadOption, Part, UnknownAnatomy, anatomy, create_model, list_models, register
-from models.units import to_map
+from models.units.anatomy import to_map
 
 SMALL = [name for name in list_models() if name.endswith(("_micro", "_mini"))]
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-import models.blocks_timm  # noqa: F401  registers timm's blocks
+import models.units.timm_blocks  # noqa: F401  registers timm's blocks
 from models import BadImageSize, BadOption, ModelError, UnknownModel, UnknownOverride, create_model, list_models
-from models.blocks import find_blocks
+from models.units.parts import find_blocks
 
 SMALL = [name for name in list_models() if name.endswith(("_micro", "_mini"))]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-import models.blocks_timm
+import models.units.timm_blocks
 from models import UnknownAnatomy, anatomy
 from models._timm import timm
 
@@ -81,7 +81,7 @@ def test_units_of_a_network_that_nobody_listed(name):
 def test_every_rule_names_a_class_of_this_timm():
     if timm.__version__ != "1.0.31":
         pytest.skip(f"rules are written for timm 1.0.31, this is {timm.__version__}")
-    assert models.blocks_timm.MISSING == []
+    assert models.units.timm_blocks.MISSING == []
 
 
 @pytest.mark.parametrize("family", WITHOUT_UNITS)

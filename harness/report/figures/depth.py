@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from harness.catalogue import Series
+from harness.plan.catalogue import Series
 from harness.report.figures.style import (
     KIND_NAMES,
     MARKERS,

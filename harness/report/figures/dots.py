@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.catalogue import Series
+from harness.plan.catalogue import Series
 from harness.report.figures.style import INK, PAPER, Panel, Paper, dot, legend_below, panel_axes, role_colour
 from harness.report.numbers import fixed, plain
 

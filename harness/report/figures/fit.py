@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from harness.catalogue import Series
+from harness.plan.catalogue import Series
 from harness.report.figures.dots import Measure, dot_panels
 from harness.report.figures.studies import study_drawings
 from harness.report.figures.style import Drawing, Paper

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from harness.probes._rings import rings
+from harness.readings import rings
 from harness.report.figures.depth import DASHED
 from harness.report.figures.landscape_maps import common_scale, contour, surface
 from harness.report.figures.style import Drawing, Panel, Paper, legend_below, panel_axes, role_colour

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from harness.catalogue import Series
+from harness.plan.catalogue import Series
 from harness.report.figures.depth import span
 from harness.report.figures.style import (
     INK,

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from harness.catalogue import Series
-from harness.probes._calibration import calibrated
+from harness.plan.catalogue import Series
+from harness.readings import calibrated
 from harness.report.figures.depth import DASHED
 from harness.report.figures.style import Drawing, Panel, Paper, legend_below, panel_axes, role_colour
 from harness.report.numbers import fixed, plain

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
-from harness.probes._cka import cka
+from harness.readings import cka
 from harness.report.figures.style import DEPTHS, INK, Drawing, Panel, Paper, legend_below, panel_axes
 from harness.report.numbers import fixed
 from harness.report.tables import TableError

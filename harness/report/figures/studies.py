@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from harness.catalogue import Series
+from harness.plan.catalogue import Series
 from harness.report.figures.depth import DASHED
 from harness.report.figures.dots import Measure
 from harness.report.figures.style import Drawing, Panel, Paper, legend_below, panel_axes, role_colour

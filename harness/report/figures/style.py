@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
-from harness.catalogue import Series
+from harness.plan.catalogue import Series
 from harness.report.cells import Table
 
 # Placeholders that matplotlib draws with; in the SVG each becomes the CSS variable of the same name, so that one

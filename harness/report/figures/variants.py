@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from harness.catalogue import Series
+from harness.plan.catalogue import Series
 from harness.report.figures.style import Paper
 from harness.report.measured import Measured
 

@@ -14,10 +14,10 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-import models.blocks_timm  # noqa: F401  registers timm's blocks
-from models.blocks import Part, find_blocks
+import models.units.timm_blocks  # noqa: F401  registers timm's blocks
 from models.errors import UnknownAnatomy
-from models.units import Anatomy, Site, Unit, hook, to_map
+from models.units.anatomy import Anatomy, Site, Unit, hook, to_map
+from models.units.parts import Part, find_blocks
 
 Block = tuple[str, nn.Module, Sequence[Part]]  # path, module, parts
 Shape = tuple[int, int, int]  # channels, height, width

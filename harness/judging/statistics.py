@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.probes.request import ProbeKind
+from harness.probes.kinds import ProbeKind
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.files import cannot_write
+from harness.store.files import cannot_write
 
 SECONDS_BETWEEN_FLUSHES = 1.0  # onto the disk; what the system has taken survives a killed process as it is
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from harness.case import Case
-from harness.catalogue import Claim
 from harness.data.catalogue import DATASETS, DatasetInfo
-from harness.probes.request import TrainingParameters
-from harness.run import SUBJECT, ModelSpec
-from harness.training.recipe import PAPER, Recipe, recipe_from
+from harness.plan.case import Case
+from harness.plan.catalogue import Claim
+from harness.plan.recipe import PAPER, Recipe, recipe_from
+from harness.plan.run import SUBJECT, ModelSpec
+from harness.probes.kinds import TrainingParameters
 
 PAPER_DATASETS = {
     "cifar100-c": "CIFAR-100-C",

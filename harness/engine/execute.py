@@ -1,16 +1,17 @@
-"""A job: one run with all that is to be measured of it; what a worker is handed, as JSON."""
+"""Train a run, then measure it: the one executor behind worker processes, Ray's tasks and `harness train`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.identity import canonical_json
-from harness.probes.request import PROBES, ProbeRequest
-from harness.run import Run, missing_weights
+from harness.plan.job import Job
+from harness.plan.run import Run, missing_weights
+from harness.plan.wanted import ProbeRequest
+from harness.probes.kinds import PROBES
 from harness.store import Interrupted, Store
+from harness.store.identity import canonical_json
 
 if TYPE_CHECKING:
     import torch
@@ -19,34 +20,6 @@ if TYPE_CHECKING:
     from harness.data import Dataset
 
 Report = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class Job:
-    """A run, which of its weights are wanted, and the probes that are missing.
-
-    Attributes:
-        wanted: epochs behind the warm-up (0: its end), None for the finished run.
-        training: whether some of them are missing.
-    """
-
-    run: Run
-    probes: tuple[ProbeRequest, ...]
-    training: bool
-    wanted: tuple[int | None, ...] = (None,)
-
-    def to_plain(self) -> dict[str, Any]:
-        return {
-            "run": self.run.model_dump(mode="json"),
-            "probes": [probe.model_dump(mode="json") for probe in self.probes],
-            "training": self.training,
-            "wanted": list(self.wanted),
-        }
-
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Job:
-        probes = tuple(ProbeRequest.model_validate_plain(probe) for probe in plain["probes"])
-        return cls(Run.model_validate(plain["run"]), probes, plain["training"], tuple(plain["wanted"]))
 
 
 def execute(
@@ -105,9 +78,9 @@ def measure(
             it had found.
     """
     import harness.probes
-    from harness.ledger import Ledger
-    from harness.provenance import hardware, versions
-    from harness.tables import to_parquet
+    from harness.store.ledger import Ledger
+    from harness.store.provenance import hardware, versions
+    from harness.store.tables import to_parquet
     from harness.training import checkpoint
     from harness.training.loop import build_model
 
@@ -148,7 +121,7 @@ def _while_wanted(
 
 def _test_batches(dataset: Dataset, count: int | None, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
     from harness.data import balanced_subset
-    from harness.training.loader import load
+    from harness.training.load import load
 
     return load(balanced_subset(dataset.test, count), dataset.info, device).batches(PROBE_BATCH)
 
@@ -159,7 +132,7 @@ def _training_batches(
     """Of the images that the run was trained on; takes what they depend on out of the probe's parameters."""
     from harness.data import balanced_subset
     from harness.training.batch import drawn_batches
-    from harness.training.loader import load
+    from harness.training.load import load
 
     recipe = run.recipe if parameters.pop("augment") else run.recipe.without_augmentation
     drawn = {name: parameters.pop(name) for name in ("images", "batch_size", "seed")}

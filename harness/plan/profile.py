@@ -10,14 +10,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.data.catalogue import DATASETS, dataset_info
-from harness.errors import HarnessError, nearest
-from harness.evidence import first_problem
-from harness.probes.request import PROBES, Parameters
-from harness.run import SUBJECT, ModelSpec
-from harness.training.recipe import Recipe, recipe_from
+from harness.errors import HarnessError, first_problem, nearest
+from harness.plan.recipe import Recipe, recipe_from
+from harness.plan.run import SUBJECT, ModelSpec
+from harness.probes.kinds import PROBES, Parameters
 from models import list_models
 
-FOLDER = Path(__file__).parent / "profiles"
+FOLDER = Path(__file__).parents[1] / "profiles"
 
 
 class Images(BaseModel):

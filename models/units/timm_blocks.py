@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from models._timm import timm
-from models.blocks import Part, Rule, register
+from models.units.parts import Part, Rule, register
 
 ATTENTION = re.compile("atten|attn|mhsa|mla|sh[sm]a", re.IGNORECASE)
 

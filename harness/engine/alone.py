@@ -8,17 +8,17 @@ from argparse import Namespace
 from contextlib import ExitStack
 from typing import Any
 
-from harness.case import Case
 from harness.data import load_dataset
+from harness.engine.execute import measure
+from harness.engine.progress import progress
 from harness.engine.settings import Watcher, choose_device, prepare
 from harness.errors import HarnessError, nearest
-from harness.job import Job, measure
-from harness.plan import duration, wanted_epochs
-from harness.probes.request import ProbeRequest
-from harness.probes.wanted import wanted
-from harness.profile import Profile, load_profile
-from harness.progress import progress
-from harness.run import Run, missing_weights
+from harness.plan.case import Case
+from harness.plan.job import Job
+from harness.plan.plan import duration, wanted_epochs
+from harness.plan.profile import Profile, load_profile
+from harness.plan.run import Run, missing_weights
+from harness.plan.wanted import ProbeRequest, wanted
 from harness.store import Interrupted, Store
 from harness.training.group import joined
 from harness.training.loop import train

@@ -14,12 +14,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from models.alexnet import ConvReLU
-from models.alternet import MSABlock
-from models.conv_vit import ConvViTBlock
 from models.errors import BadOption, UnknownAnatomy, one_of
-from models.preact_resnet import PreActBasic, PreActBottleneck
-from models.vgg import ConvUnit, Pool
 
 KINDS = ("conv", "msa", "mlp", "pool")
 
@@ -82,12 +77,3 @@ def find_blocks(model: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Modu
         return
     for name, child in model.named_children():
         yield from find_blocks(child, f"{path}.{name}" if path else name)
-
-
-register(PreActBasic, [Part("", "conv", branch="branch")])
-register(PreActBottleneck, [Part("", "conv", branch="branch")])
-register(MSABlock, [Part("", "msa", branch="norm")])
-register(ConvViTBlock, [Part("attn", "msa", read=("norm2", "input"), branch="attn"), Part("mlp", "mlp", branch="mlp")])
-register(ConvUnit, [Part("", "conv")])
-register(ConvReLU, [Part("", "conv")])
-register(Pool, [Part("", "pool")])

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from harness.errors import HarnessError, nearest
-from harness.evidence import first_problem
-from harness.identity import digest
+from harness.errors import HarnessError, first_problem, nearest
+from harness.store.identity import digest
 
 
 class Entry(BaseModel):

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from harness.case import Case
-from harness.job import Job
-from harness.probes.request import ProbeRequest
-from harness.profile import Profile
-from harness.run import Run, missing_weights
+from harness.plan.case import Case
+from harness.plan.job import Job
+from harness.plan.profile import Profile
+from harness.plan.run import Run, missing_weights
+from harness.plan.wanted import ProbeRequest
 from harness.store import Store
 
 

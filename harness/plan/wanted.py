@@ -6,11 +6,41 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ConfigDict, SerializeAsAny
+
 from harness.errors import HarnessError, nearest
-from harness.probes.request import PROBES, ProbeRequest
+from harness.probes.kinds import PROBES, Parameters
+from harness.store.identity import short_digest
 
 if TYPE_CHECKING:
-    from harness.profile import Player, Profile
+    from harness.plan.profile import Player, Profile
+
+
+class ProbeRequest(BaseModel):
+    """One probe with its parameters.
+
+    Attributes:
+        test_images: the test split is cut to so many; None for all, and for probes of the training split.
+        epoch: behind the warm-up (0: its end), whose weights are measured; None for the finished ones.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    probe: str
+    parameters: SerializeAsAny[Parameters]
+    test_images: int | None
+    epoch: int | None = None
+
+    @classmethod
+    def model_validate_plain(cls, plain: dict[str, Any]) -> ProbeRequest:
+        """Rebuild a request from its JSON, whose parameters are those of the probe it names."""
+        parameters = PROBES[plain["probe"]].parameters.model_validate(plain["parameters"])
+        return cls.model_validate({**plain, "parameters": parameters})
+
+    def key(self, run_id: str) -> str:
+        """Where the table of this measurement of that run is kept."""
+        identity = {"version": PROBES[self.probe].version, **self.model_dump(mode="json")}
+        return f"probes/{run_id}/{self.probe}-{short_digest(identity)}"
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from harness.errors import HarnessError
-from harness.identity import digest, short_digest
-from harness.training.recipe import Recipe
+from harness.plan.recipe import Recipe
+from harness.store.identity import digest, short_digest
 
 if TYPE_CHECKING:
     from harness.store import Store

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.errors import HarnessError
-from harness.files import write_atomically
+from harness.errors import HarnessError, first_problem
+from harness.store.files import write_atomically
 
 Verdict = Literal["reproduced", "contradicted", "inconclusive", "not run"]
 
@@ -119,10 +119,3 @@ def read_all_evidence(results: Path) -> dict[tuple[str, str], Evidence]:
     """Every case in a results folder: (claim, case name) -> evidence, in the order of the names."""
     paths = sorted((results / "evidence").glob("*/*.json"))
     return {(path.parent.name, path.stem): read_evidence(path) for path in paths}
-
-
-def first_problem(error: ValidationError) -> str:
-    """The first complaint of pydantic, on one line: `field: what is wrong (given value)`."""
-    problem: Any = error.errors()[0]
-    place = ".".join(str(part) for part in problem["loc"]) or "the file"
-    return f"{place}: {problem['msg']} (given: {problem['input']!r:.80})"

@@ -1,12 +1,10 @@
-"""What there is to measure: the probes, their parameters, and a request for one of them."""
+"""What there is to measure: the probes and their parameters, known without torch."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
-
-from harness.identity import short_digest
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Parameters(BaseModel):
@@ -180,30 +178,3 @@ PROBES = {
         ),
     )
 }
-
-
-class ProbeRequest(BaseModel):
-    """One probe with its parameters.
-
-    Attributes:
-        test_images: the test split is cut to so many; None for all, and for probes of the training split.
-        epoch: behind the warm-up (0: its end), whose weights are measured; None for the finished ones.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    probe: str
-    parameters: SerializeAsAny[Parameters]
-    test_images: int | None
-    epoch: int | None = None
-
-    @classmethod
-    def model_validate_plain(cls, plain: dict[str, Any]) -> ProbeRequest:
-        """Rebuild a request from its JSON, whose parameters are those of the probe it names."""
-        parameters = PROBES[plain["probe"]].parameters.model_validate(plain["parameters"])
-        return cls.model_validate({**plain, "parameters": parameters})
-
-    def key(self, run_id: str) -> str:
-        """Where the table of this measurement of that run is kept."""
-        identity = {"version": PROBES[self.probe].version, **self.model_dump(mode="json")}
-        return f"probes/{run_id}/{self.probe}-{short_digest(identity)}"

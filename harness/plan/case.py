@@ -8,10 +8,9 @@ from functools import cached_property
 from itertools import product
 
 from harness.errors import HarnessError
-from harness.probes.request import ProbeRequest
-from harness.probes.wanted import Wanted, wanted
-from harness.profile import Player, Profile
-from harness.run import ModelSpec, Run, source_of
+from harness.plan.profile import Player, Profile
+from harness.plan.run import ModelSpec, Run, source_of
+from harness.plan.wanted import ProbeRequest, Wanted, wanted
 
 NO_DATA = "none"  # as the catalogue says it
 

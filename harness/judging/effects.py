@@ -9,11 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.case import NO_DATA, Case
-from harness.catalogue import Catalogue, Claim, EffectRule, Rule
-from harness.deviations import deviations
 from harness.errors import HarnessError, nearest
-from harness.evidence import (
+from harness.judging.deviations import deviations
+from harness.judging.evidence import (
     CaseRecord,
     Effect,
     Evidence,
@@ -23,15 +21,17 @@ from harness.evidence import (
     Verdict,
     write_evidence,
 )
-from harness.files import write_atomically
-from harness.probes.request import PROBES, ProbeRequest
-from harness.probes.wanted import Wanted
-from harness.provenance import commit, versions
-from harness.run import Run
-from harness.statistics import Interval, SampleTable, difference_over_seeds, over_samples, over_seeds
+from harness.judging.statistics import Interval, SampleTable, difference_over_seeds, over_samples, over_seeds
+from harness.judging.verdict import judge
+from harness.plan.case import NO_DATA, Case
+from harness.plan.catalogue import Catalogue, Claim, EffectRule, Rule
+from harness.plan.run import Run
+from harness.plan.wanted import ProbeRequest, Wanted
+from harness.probes.kinds import PROBES
 from harness.store import Store
-from harness.tables import read_parquet, to_parquet
-from harness.verdict import judge
+from harness.store.files import write_atomically
+from harness.store.provenance import commit, versions
+from harness.store.tables import read_parquet, to_parquet
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from harness.evidence import Effect, Verdict
+from harness.judging.evidence import Effect, Verdict
 
 MOST_SEEDS = 100
 

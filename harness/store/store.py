@@ -22,8 +22,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from harness.errors import HarnessError
-from harness.files import cannot_write, flush_to_disk
-from harness.identity import canonical_json, digest
+from harness.store.files import cannot_write, flush_to_disk
+from harness.store.identity import canonical_json, digest
 
 MANIFEST = "manifest.json"
 

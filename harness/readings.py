@@ -1,0 +1,96 @@
+"""What is read off a probe's table: NEP, APE, CKA, rings of a landscape, the amplitude to judge noise by.
+
+Without torch: for claims, the report, and whoever holds a table.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NOISE_LOSS = 5.0  # percentage points at the lowest frequency, as ResNet loses in Fig 2b
+
+
+def nep(spectrum: pd.DataFrame, *, l2: bool = True) -> float:
+    """Negative eigenvalue proportion: the fraction of the values below zero, 0 to 1 (paper A.1).
+
+    Args:
+        spectrum: a table of the probe `hessian`, or its average over mini-batches.
+        l2: of NLL + l2, or of NLL alone.
+    """
+    return float(spectrum[spectrum.l2 == l2].negative.mean())
+
+
+def ape(spectrum: pd.DataFrame, *, l2: bool = True) -> float:
+    """Average positive eigenvalue: the mean of the values above zero (paper A.1).
+
+    Nan where no value is positive: such a spectrum has no positive part whose mean could be small or large.
+
+    Args:
+        spectrum: as for `nep`.
+        l2: of NLL + l2, or of NLL alone.
+    """
+    chosen = spectrum[spectrum.l2 == l2]
+    count = chosen.positive.sum()
+    return float(chosen.positive_part.sum() / count) if count else math.nan
+
+
+def cka(table: pd.DataFrame) -> pd.DataFrame:
+    """Centred kernel alignment between all pairs of units: HSIC(a, b) / √(HSIC(a, a) · HSIC(b, b)).
+
+    Args:
+        table: of `similarity`, or an average of it over samples: columns unit, other, hsic, and images where there
+            are several samples.
+
+    Returns:
+        A symmetric matrix by unit and other unit, from -1 to 1, and 1 on its diagonal; rows and columns of units
+        whose own HSIC is 0 are 0.
+    """
+    import numpy as np
+
+    sums = (table["hsic"] * table.get("images", 1)).groupby([table["unit"], table["other"]]).sum().unstack()
+    size = np.sqrt(np.diag(sums))
+    scale = np.outer(size, size)
+    return sums.where(scale > 0, 0.0) / np.where(scale > 0, scale, 1.0)
+
+
+def rings(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean rise of the loss over the centre on the square rings max(|x|, |y|) = r (claim L1, Fig 1a).
+
+    Args:
+        table: of `landscape`, of one network: all its planes, or their average.
+
+    Returns:
+        Indexed by r, rising, a row a ring: nll, nll_and_l2 (with the l2 term of weight decay), nll_and_l2_norms (with
+        the term that the paper plots), each in nats; cells (averaged), left_out (cells that are not finite).
+    """
+    import numpy as np
+    import pandas as pd
+
+    x, y, nll, l2, l2_norms = (table[name].to_numpy(float) for name in ("x", "y", "nll", "l2", "l2_norms"))
+    radii, ring = np.unique(np.maximum(abs(x), abs(y)), return_inverse=True)
+    with np.errstate(invalid="ignore"):  # infinite losses, rings without a finite one
+        losses = {"nll": nll, "nll_and_l2": nll + l2, "nll_and_l2_norms": nll + l2_norms}
+        rises = {name: loss - loss[ring == 0].mean() for name, loss in losses.items()}
+        finite = np.all([np.isfinite(rise) for rise in rises.values()], axis=0)
+        cells, left_out = (np.bincount(ring, which, len(radii)).astype(int) for which in (finite, ~finite))
+        means = {name: np.bincount(ring, np.where(finite, rise, 0), len(radii)) / cells for name, rise in rises.items()}
+    found = pd.DataFrame({**means, "cells": cells, "left_out": left_out}, index=pd.Index(radii, name="r"))
+    return found.iloc[1:]  # the centre is no ring
+
+
+def calibrated(table: pd.DataFrame) -> float:
+    """The amplitude at which the network loses nearest to 5 pp at the lowest frequency.
+
+    Args:
+        table: of `noise`, or an average of it over samples: columns frequency, amplitude, delta_accuracy, and images
+            where there are several samples.
+    """
+    lowest = table[table["frequency"] == table["frequency"].min()]
+    images = lowest["images"] if "images" in lowest else lowest["frequency"] * 0 + 1
+    sums = (lowest["delta_accuracy"] * images).groupby(lowest["amplitude"]).sum()
+    loss = -sums / images.groupby(lowest["amplitude"]).sum()
+    return float((loss - NOISE_LOSS).abs().idxmin())
