@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from harness.judging.effects import Judgement, Statistic
+    from harness.judging.effects import Effects, Statistic
 
 
 def with_steps(units: pd.DataFrame, value: str) -> pd.DataFrame:
@@ -41,9 +41,9 @@ def rise(spectrum: pd.DataFrame) -> float:
 
 
 @pytest.mark.claim("F1", roles=["resnet", "vit"], probes=["fourier"])
-def test_F1_resnet_amplifies_high_frequencies_with_depth_and_vit_damps_them(case: Judgement) -> None:
-    case.effect("ResNet: last unit above first", "resnet", rise)
-    case.effect("ViT: last unit below first", "vit", lambda spectrum: -rise(spectrum))
+def test_F1_resnet_amplifies_high_frequencies_with_depth_and_vit_damps_them(claim: Effects) -> None:
+    claim.effect("ResNet: last unit above first", "resnet", rise)
+    claim.effect("ViT: last unit below first", "vit", lambda spectrum: -rise(spectrum))
 
 
 def late_steps(spectrum: pd.DataFrame, kind: str) -> pd.Series:
@@ -59,10 +59,10 @@ def stated_signs(spectrum: pd.DataFrame) -> float:
 
 
 @pytest.mark.claim("F2", roles=["vit"], probes=["fourier"])
-def test_F2_in_vit_msas_damp_high_frequencies_and_mlps_amplify_them(case: Judgement) -> None:
-    case.effect("MSA steps are negative on average", "vit", lambda spectrum: -late_steps(spectrum, "msa").mean())
-    case.effect("MLP steps are positive on average", "vit", lambda spectrum: late_steps(spectrum, "mlp").mean())
-    case.effect("share of units with the stated sign", "vit", stated_signs)
+def test_F2_in_vit_msas_damp_high_frequencies_and_mlps_amplify_them(claim: Effects) -> None:
+    claim.effect("MSA steps are negative on average", "vit", lambda spectrum: -late_steps(spectrum, "msa").mean())
+    claim.effect("MLP steps are positive on average", "vit", lambda spectrum: late_steps(spectrum, "mlp").mean())
+    claim.effect("share of units with the stated sign", "vit", stated_signs)
 
 
 def late_blocks_of_pit(units: pd.DataFrame) -> pd.Series:
@@ -85,10 +85,10 @@ def mean_step(kind: str, late: Callable[[pd.DataFrame], pd.Series], sign: int) -
 
 
 @pytest.mark.claim("F3", roles=["pit", "swin"], probes=["fourier"])
-def test_F3_late_msas_of_pit_and_swin_damp_high_frequencies_and_mlps_amplify_them(case: Judgement) -> None:
+def test_F3_late_msas_of_pit_and_swin_damp_high_frequencies_and_mlps_amplify_them(claim: Effects) -> None:
     for name, role, late in (("PiT", "pit", late_blocks_of_pit), ("Swin", "swin", late_blocks_of_swin)):
-        case.effect(f"{name}: late MSA steps are negative on average", role, mean_step("msa", late, -1))
-        case.effect(f"{name}: late MLP steps are positive on average", role, mean_step("mlp", late, +1))
+        claim.effect(f"{name}: late MSA steps are negative on average", role, mean_step("msa", late, -1))
+        claim.effect(f"{name}: late MLP steps are positive on average", role, mean_step("mlp", late, +1))
 
 
 def rise_over_stage_1(spectrum: pd.DataFrame) -> float:
@@ -99,9 +99,9 @@ def rise_over_stage_1(spectrum: pd.DataFrame) -> float:
 
 
 @pytest.mark.claim("F4", roles=["resnet"], probes=["fourier"])
-def test_F4_convs_amplify_high_frequencies(case: Judgement) -> None:
-    case.effect("stage 1: last block above stem", "resnet", rise_over_stage_1)
-    case.effect("stem to end: last block above stem", "resnet", rise)
+def test_F4_convs_amplify_high_frequencies(claim: Effects) -> None:
+    claim.effect("stage 1: last block above stem", "resnet", rise_over_stage_1)
+    claim.effect("stem to end: last block above stem", "resnet", rise)
 
 
 def mean_loss(amplitude: float, low: float, high: float) -> Statistic:
@@ -115,11 +115,11 @@ def mean_loss(amplitude: float, low: float, high: float) -> Statistic:
 
 
 @pytest.mark.claim("F5", roles=["resnet", "vit"], probes=["noise"])
-def test_F5_vit_suffers_from_low_frequency_noise_resnet_from_high(case: Judgement) -> None:
-    amplitude = calibrated(case.average("resnet"))
+def test_F5_vit_suffers_from_low_frequency_noise_resnet_from_high(claim: Effects) -> None:
+    amplitude = calibrated(claim.average("resnet"))
     low, high = mean_loss(amplitude, 0.1, 0.5), mean_loss(amplitude, 0.7, 0.9)
-    case.effect("0.1-0.5 pi: ViT loss above ResNet loss", "vit", low, minus="resnet")
-    case.effect("0.7-0.9 pi: ResNet loss above ViT loss", "resnet", high, minus="vit")
+    claim.effect("0.1-0.5 pi: ViT loss above ResNet loss", "vit", low, minus="resnet")
+    claim.effect("0.7-0.9 pi: ResNet loss above ViT loss", "resnet", high, minus="vit")
 
 
 def steps_in_variance(variances: pd.DataFrame, kind: str) -> pd.Series:
@@ -148,13 +148,13 @@ def raising_blocks(variances: pd.DataFrame) -> float:
 
 
 @pytest.mark.claim("F7", roles=["vit", "resnet"], probes=["variance"])
-def test_F7_msas_lower_feature_map_variance_mlps_and_convs_raise_it(case: Judgement) -> None:
-    case.effect("ViT: share of MSA steps that lower the variance", "vit", lowering_msas)
-    case.effect(
+def test_F7_msas_lower_feature_map_variance_mlps_and_convs_raise_it(claim: Effects) -> None:
+    claim.effect("ViT: share of MSA steps that lower the variance", "vit", lowering_msas)
+    claim.effect(
         "ViT: share of first-half MLP steps that raise the variance", "vit", lambda table: raising_mlps(table, 1 / 2)
     )
-    case.effect("ResNet: share of in-stage steps that raise the variance", "resnet", raising_blocks)
-    case.effect("ViT: share of all MLP steps that raise the variance", "vit", raising_mlps)
+    claim.effect("ResNet: share of in-stage steps that raise the variance", "resnet", raising_blocks)
+    claim.effect("ViT: share of all MLP steps that raise the variance", "vit", raising_mlps)
 
 
 def peak_at_the_end(variances: pd.DataFrame) -> float:
@@ -163,8 +163,8 @@ def peak_at_the_end(variances: pd.DataFrame) -> float:
 
 
 @pytest.mark.claim("F8", roles=["resnet"], probes=["variance"])
-def test_F8_variance_of_resnet_peaks_at_the_end_of_each_stage(case: Judgement) -> None:
-    case.effect("last block above the highest other block, smallest over stages", "resnet", peak_at_the_end)
+def test_F8_variance_of_resnet_peaks_at_the_end_of_each_stage(claim: Effects) -> None:
+    claim.effect("last block above the highest other block, smallest over stages", "resnet", peak_at_the_end)
 
 
 def msa_below_mlp(variances: pd.DataFrame) -> float:
@@ -174,10 +174,10 @@ def msa_below_mlp(variances: pd.DataFrame) -> float:
 
 
 @pytest.mark.claim("F9", roles=["pit", "swin"], probes=["variance"])
-def test_F9_msas_of_pit_and_swin_add_less_variance_than_the_mlps_beside_them(case: Judgement) -> None:
+def test_F9_msas_of_pit_and_swin_add_less_variance_than_the_mlps_beside_them(claim: Effects) -> None:
     for name, role in (("PiT", "pit"), ("Swin", "swin")):
-        case.effect(f"{name}: share of blocks with MSA step below MLP step", role, msa_below_mlp)
-        case.effect(f"{name}: share of MSA steps that lower the variance", role, lowering_msas)
+        claim.effect(f"{name}: share of blocks with MSA step below MLP step", role, msa_below_mlp)
+        claim.effect(f"{name}: share of MSA steps that lower the variance", role, lowering_msas)
 
 
 TOKENS, CHANNELS = 16, 32
@@ -198,7 +198,7 @@ def shares_before_and_after(draw: int, times: int = 16) -> tuple[float, float]:
 
 
 @pytest.mark.claim("F10", roles=[], probes=[])
-def test_F10_softmax_attention_is_a_low_pass_filter(case: Judgement) -> None:
+def test_F10_softmax_attention_is_a_low_pass_filter(claim: Effects) -> None:
     before, after = np.transpose([shares_before_and_after(draw) for draw in range(100)])
-    case.effect_over_draws("high-frequency share of V above that of A^16 V", np.log(before / after).tolist())
-    case.effect_over_draws("high-frequency share of A^16 V below 1 %", (0.01 - after).tolist())
+    claim.effect_over_draws("high-frequency share of V above that of A^16 V", np.log(before / after).tolist())
+    claim.effect_over_draws("high-frequency share of A^16 V below 1 %", (0.01 - after).tolist())

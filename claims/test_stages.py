@@ -16,7 +16,7 @@ from harness.readings import cka
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.judging.effects import Judgement
+    from harness.judging.effects import Effects
 
 
 def units_and_cka(similarities: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
@@ -44,10 +44,10 @@ def pretended_contrast(similarities: pd.DataFrame) -> float:
 
 
 @pytest.mark.claim("S1", roles=["resnet", "pit", "swin", "vit"], probes=["similarity"])
-def test_S1_features_of_multi_stage_networks_are_alike_within_a_stage(case: Judgement) -> None:
+def test_S1_features_of_multi_stage_networks_are_alike_within_a_stage(claim: Effects) -> None:
     for name, role in (("ResNet", "resnet"), ("PiT", "pit"), ("Swin", "swin")):
         effect = f"{name}: stage contrast above ViT's with pretended stages"
-        case.effect(effect, role, stage_contrast, minus="vit", minus_statistic=pretended_contrast)
+        claim.effect(effect, role, stage_contrast, minus="vit", minus_statistic=pretended_contrast)
 
 
 def losses(lesions: pd.DataFrame, kind: str) -> list[pd.Series]:
@@ -67,9 +67,9 @@ def stage_1_above_later_ones(lesions: pd.DataFrame) -> float:
 
 
 @pytest.mark.claim("S2", roles=["resnet"], probes=["lesion"])
-def test_S2_lesions_hurt_resnet_most_in_early_stages_and_at_their_start(case: Judgement) -> None:
-    case.effect("loss at first block above last, smallest over stages", "resnet", first_block_above_last)
-    case.effect("mean loss of stage 1 above other stages, smallest gap", "resnet", stage_1_above_later_ones)
+def test_S2_lesions_hurt_resnet_most_in_early_stages_and_at_their_start(claim: Effects) -> None:
+    claim.effect("loss at first block above last, smallest over stages", "resnet", first_block_above_last)
+    claim.effect("mean loss of stage 1 above other stages, smallest gap", "resnet", stage_1_above_later_ones)
 
 
 def last_msa_above_last_mlp(lesions: pd.DataFrame) -> float:
@@ -87,7 +87,7 @@ def first_mlp_above_last(lesions: pd.DataFrame) -> float:
 
 
 @pytest.mark.claim("S3", roles=["swin"], probes=["lesion"])
-def test_S3_a_swin_stage_needs_its_mlps_at_the_start_and_its_msas_at_the_end(case: Judgement) -> None:
-    case.effect("loss at last MSA above last MLP, smallest over stages", "swin", last_msa_above_last_mlp)
-    case.effect("loss at last MSA above first MSA, smallest over stages 2-4", "swin", last_msa_above_first)
-    case.effect("loss at first MLP above last MLP, smallest over stages", "swin", first_mlp_above_last)
+def test_S3_a_swin_stage_needs_its_mlps_at_the_start_and_its_msas_at_the_end(claim: Effects) -> None:
+    claim.effect("loss at last MSA above last MLP, smallest over stages", "swin", last_msa_above_last_mlp)
+    claim.effect("loss at last MSA above first MSA, smallest over stages 2-4", "swin", last_msa_above_first)
+    claim.effect("loss at first MLP above last MLP, smallest over stages", "swin", first_mlp_above_last)

@@ -20,6 +20,8 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     report = commands.add_parser("report", help="rebuild report.html of a results folder")
     report.add_argument("results", type=Path, help="e.g. results/quick")
+    judge = commands.add_parser("judge", help="draw every verdict of a results folder again, from its tables alone")
+    judge.add_argument("results", type=Path, help="e.g. results/quick")
     models = commands.add_parser("models", help="list networks: parameters, multiply-adds, units by kind, source")
     models.add_argument("pattern", nargs="?", default="*", help="a shell pattern, e.g. 'alter_*', or timm/<name>")
     models.add_argument("--image-size", type=int, default=32, metavar="PX", help="side of the images (default: 32)")
@@ -42,6 +44,8 @@ def main() -> None:
             train_one(arguments)
         elif arguments.command == "report":
             _report(arguments.results)
+        elif arguments.command == "judge":
+            _judge(arguments.results)
         else:
             _models(arguments.pattern, arguments.image_size, arguments.classes)
     except (HarnessError, ModelError) as error:
@@ -51,12 +55,36 @@ def main() -> None:
 def _report(results: Path) -> None:
     from harness import report
 
-    if not (results / "evidence").is_dir():
-        raise HarnessError(f"no evidence in {results}; run the claims first: make reproduce PROFILE=<name>")
+    _needs_evidence(results)
     catalogue = load_catalogue(CATALOGUE)
     path = report.build(results, catalogue)
     print(report.verdict_table(results, catalogue))
     print(f"report: {path}")
+
+
+def _judge(results: Path) -> None:
+    """Say which verdicts are others today, and why; then the status is 1."""
+    from harness.judging.again import judge_again, load_tests
+
+    _needs_evidence(results)
+    tests = load_tests(CATALOGUE.parent)
+    cases = list(judge_again(results, load_catalogue(CATALOGUE), tests))
+    for case in cases:
+        today = case.verdict or "cannot be judged"
+        print(f"{case.name:<30} {today if not case.changed else f'{case.before} -> {today}'}")
+        for reason in case.why:
+            print(f"{'':<30} {reason}")
+    changed = sum(case.changed for case in cases)
+    print(
+        f"{len(cases)} cases, {len(cases) - changed} with the verdict that their evidence has, {changed} with another"
+    )
+    if changed:
+        sys.exit(1)
+
+
+def _needs_evidence(results: Path) -> None:
+    if not (results / "evidence").is_dir():
+        raise HarnessError(f"no evidence in {results}; run the claims first: make reproduce PROFILE=<name>")
 
 
 def _models(pattern: str, image_size: int, classes: int) -> None:

@@ -17,14 +17,16 @@ import pytest
 
 from harness.engine import ENGINES
 from harness.errors import HarnessError
-from harness.judging.effects import Judgement
+from harness.judging.effects import Effects
+from harness.judging.record import Record
 from harness.plan.case import Case, expand
 from harness.plan.catalogue import load_catalogue
 from harness.plan.profile import load_profile
 from harness.session import NotRun, Options, Session
 
 SESSION = pytest.StashKey[Session]()
-JUDGEMENT = pytest.StashKey[Judgement]()
+EFFECTS = pytest.StashKey[Effects]()
+RECORD = pytest.StashKey[Record]()
 HARNESS_ERROR = 3
 
 
@@ -61,7 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "claim(id, roles, probes, part=None): judges a claim of claims/catalogue.toml; wants the fixture `case`",
+        "claim(id, roles, probes, part=None): judges a claim of claims/catalogue.toml; wants the fixture `claim`",
     )
 
 
@@ -114,7 +116,7 @@ def _seconds(text: str | None) -> float | None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("claim")
-    if marker is None or "case" not in metafunc.fixturenames:
+    if marker is None or "claim" not in metafunc.fixturenames:
         return
     session = metafunc.config.stash[SESSION]
     (claim,), wants = marker.args, marker.kwargs
@@ -122,10 +124,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     session.catalogue[claim].rule(part)
     cases, missing = expand(claim, part, wants["roles"], wants["probes"], session.profile)
     if missing:
-        skip = pytest.mark.skip(reason=f"not run: profile {session.profile.name} has no model for role {missing[0]}")
-        metafunc.parametrize("case", [pytest.param(None, id="no model", marks=skip)], indirect=True)
+        skip = pytest.mark.skip(reason=f"not run: profile {session.profile.name} has no {missing[0]}")
+        metafunc.parametrize("claim", [pytest.param(None, id="no model", marks=skip)], indirect=True)
     else:
-        metafunc.parametrize("case", cases, ids=[case.name for case in cases], indirect=True)
+        metafunc.parametrize("claim", cases, ids=[case.name for case in cases], indirect=True)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -136,7 +138,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def _case_of(item: pytest.Item) -> Case | None:
     callspec = getattr(item, "callspec", None)
-    found = callspec.params.get("case") if callspec else None
+    found = callspec.params.get("claim") if callspec else None
     return found if isinstance(found, Case) else None
 
 
@@ -162,31 +164,34 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 @pytest.fixture
-def case(request: pytest.FixtureRequest) -> Judgement:
-    """The case that a claim's test measures and judges."""
+def claim(request: pytest.FixtureRequest) -> Effects:
+    """The claim on a case, whose effects its test measures."""
     session = request.config.stash[SESSION]
+    path, line, _ = request.node.location
+    record = request.node.stash[RECORD] = session.record(request.param, f"{path}:{(line or 0) + 1}")
     failure = None
     try:
-        judgement = session.judgement(request.param) if request.param.roles else session.unjudged(request.param)
+        effects = session.effects(request.param)
     except (NotRun, HarnessError) as reason:
         failure = reason
     if failure is not None:
         kind = "not run" if isinstance(failure, NotRun) else "error"
-        session.unjudged(request.param).leave_not_run(f"{kind}: {failure}")
+        record.not_run(f"{kind}: {failure}")
         if kind == "error":
             pytest.fail(str(failure), pytrace=False)
         _skip_or_fail(request.config, f"not run: {failure}")
-    request.node.stash[JUDGEMENT] = judgement
-    return judgement
+    request.node.stash[EFFECTS] = effects
+    return effects
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """A verdict becomes the outcome of the test."""
+    """A verdict becomes the outcome of the test, and leaves its evidence."""
     result = yield
-    judgement = pyfuncitem.stash.get(JUDGEMENT, None)
-    if judgement is not None:
-        verdict, reason = judgement.judge()
+    effects = pyfuncitem.stash.get(EFFECTS, None)
+    if effects is not None:
+        verdict, reason = effects.judge()
+        pyfuncitem.stash[RECORD].judged(verdict, reason, effects.in_order())
         if verdict == "contradicted":
             pytest.fail(f"contradicted: {reason}", pytrace=False)
         if verdict == "inconclusive":
@@ -213,8 +218,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.harness_error and call.when == "call":
         if isinstance(error, HarnessError):
             report.longrepr = str(error)
-        if judgement := item.stash.get(JUDGEMENT, None):
-            judgement.leave_not_run(f"error: {error}")
+        if record := item.stash.get(RECORD, None):
+            record.not_run(f"error: {error}")
     return report
 
 

@@ -15,7 +15,8 @@ from harness.engine import engine_named
 from harness.engine.progress import progress
 from harness.engine.settings import Outcome, Settings, Stop, choose_device
 from harness.errors import HarnessError
-from harness.judging.effects import Judgement, Place
+from harness.judging.effects import Effects
+from harness.judging.record import Ground, Record
 from harness.plan.case import Case
 from harness.plan.catalogue import Catalogue
 from harness.plan.job import Job
@@ -58,6 +59,8 @@ class Session:
 
     def __post_init__(self) -> None:
         self.store = Store(self.options.store, notify=lambda line: self.say(line))
+        place = self.options.root, self.options.results, self.store, self.catalogue
+        self.ground = Ground(*place, self.fingerprints, self.titles)
 
     def open_data(self, cases: Iterable[Case], *, offline: bool = False) -> None:
         """Learn the fingerprints of the data sets. One that cannot be had spoils only its own cases."""
@@ -120,14 +123,17 @@ class Session:
         budget = self.options.budget
         return None if budget is None else self.began + budget - min(20.0, budget / 10)
 
-    def judgement(self, case: Case) -> Judgement:
+    def effects(self, case: Case) -> Effects:
         """What the test of a case works with.
 
         Raises:
             HarnessError: its data are not to be had, or one of its runs failed.
             NotRun: the session was stopped before its runs were done.
         """
-        judgement = self.unjudged(case)
+        claim = self.catalogue[case.claim]
+        effects = Effects(claim, claim.rule(case.part), case.probes, self.ground.measured(case))
+        if not case.roles:
+            return effects
         if case.dataset in self.unavailable:
             raise HarnessError(self.unavailable[case.dataset])
         for run, requests in case.runs(self.fingerprints[case.dataset]):
@@ -135,13 +141,11 @@ class Session:
                 raise HarnessError(self.outcome.failed[run.run_id])
             if self.outcome.stopped and any(self.store.meta(request.key(run.run_id)) is None for request in requests):
                 raise NotRun(f"stopped before {run} was trained and measured; the same command continues")
-        return judgement
+        return effects
 
-    def unjudged(self, case: Case) -> Judgement:
-        place = Place(
-            self.options.root, self.options.results, self.store, self.catalogue, self.fingerprints, self.titles
-        )
-        return Judgement(case, place)
+    def record(self, case: Case, test: str | None) -> Record:
+        """What leaves the evidence of a case."""
+        return Record(case, self.ground, test)
 
 
 def _check_models(jobs: Iterable[Job]) -> None:

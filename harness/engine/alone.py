@@ -101,4 +101,4 @@ def _case(profile: Profile, role: str, dataset: str) -> Case:
     if dataset not in profile.datasets:
         raise HarnessError(f"no data set {dataset!r} in profile {profile.name}; {nearest(dataset, profile.datasets)}")
     lead = profile.lead(role)
-    return Case("", None, dataset, (role,), {lead: profile.roles[lead][0]}, profile, ())
+    return Case("", None, dataset, (role,), {}, {lead: profile.roles[lead][0]}, profile, ())

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
+import math
 
 from harness.data.catalogue import DATASETS, DatasetInfo
 from harness.plan.case import Case
 from harness.plan.catalogue import Claim
 from harness.plan.recipe import PAPER, Recipe, recipe_from
 from harness.plan.run import SUBJECT, ModelSpec
+from harness.plan.study import Place, in_order
 from harness.probes.kinds import TrainingParameters
 
-PAPER_DATASETS = {
-    "cifar100-c": "CIFAR-100-C",
-    "imagenet-c": "ImageNet-C",
-    **{info.name: info.title for info in DATASETS.values()},
-}
 # On ImageNet the paper took these from timm and trained the others (A.1).
 PAPER_WEIGHTS = {
     "pit_tiny": "timm/pit_ti_224.in1k",
@@ -50,7 +46,7 @@ def deviations(claim: Claim, case: Case, dataset_title: str) -> list[str]:
     info = DATASETS[case.dataset]
     found = []
     if case.dataset != claim.dataset:
-        found.append(f"{dataset_title} instead of {PAPER_DATASETS.get(claim.dataset, claim.dataset)}")
+        found.append(f"{dataset_title} instead of {claim.dataset_title}")
     elif dataset_title != info.title:
         found.append(f"{dataset_title} instead of the original images")
     found += _subsets(case, info)
@@ -92,19 +88,38 @@ def _measured(case: Case, info: DatasetInfo) -> list[str]:
 
 
 def _studies(claim: Claim, case: Case) -> list[str]:
-    """Where other numbers of heads, epochs or the like are compared than the paper's: `vit_heads_2` is 2 heads."""
+    """Where other points of a study are compared than the paper's: 1, 2 and 3 heads instead of 1 to 9."""
     found = []
-    for what in dict.fromkeys(series.over for series in claim.series if series.over):
-        pattern = re.compile(rf".+_{re.escape(what)}_(\d+)")
-        ours = {int(match[1]) for role in case.roles if (match := pattern.fullmatch(role))}
-        theirs = {int(x) for series in claim.series if series.over == what for x in series.x or []}
-        if ours and ours != theirs:
-            found.append(f"{what} {_list(ours)} instead of {_list(theirs)}")
+    for name, axis in claim.studies.items():
+        mine = {role: point for role, point in case.points.items() if point.study == name}
+        ours = {point.at for point in mine.values()}
+        if name == "data" and any(point.of in case.roles for point in mine.values()):
+            ours.add(1.0)  # the role that is varied has all of them
+        theirs = {x for series in claim.series if series.over == name for x in series.x or []}
+        if ours and theirs and not _same(ours, theirs):
+            found.append(f"{axis.axis} {_list(ours)} instead of {_list(theirs)}")
     return found
 
 
-def _list(numbers: set[int]) -> str:
-    return ", ".join(map(str, sorted(numbers)))
+def _same(ours: set[Place], theirs: set[Place]) -> bool:
+    """Digitised shares are rounded."""
+    if len(ours) != len(theirs):
+        return False
+    pairs = zip(sorted(ours, key=_order), sorted(theirs, key=_order), strict=True)
+    return all(
+        math.isclose(one, other, rel_tol=0.01)
+        if not isinstance(one, str) and not isinstance(other, str)
+        else one == other
+        for one, other in pairs
+    )
+
+
+def _order(place: Place) -> tuple[float, str]:
+    return in_order(place), str(place) if isinstance(place, str) else ""
+
+
+def _list(places: set[Place]) -> str:
+    return ", ".join(place if isinstance(place, str) else f"{place:g}" for place in sorted(places, key=_order))
 
 
 def _models(claim: Claim, case: Case) -> list[str]:

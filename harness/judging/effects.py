@@ -1,37 +1,20 @@
-"""What a test holds in its hands: the tables of its case, the effects that its rule names, and the verdict."""
+"""What a test holds in its hands: the networks of its case, and the effects that its rule names, measured on them."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, nearest
-from harness.judging.deviations import deviations
-from harness.judging.evidence import (
-    CaseRecord,
-    Effect,
-    Evidence,
-    PaperValue,
-    Provenance,
-    RuleRecord,
-    Verdict,
-    write_evidence,
-)
+from harness.judging.evidence import Effect, Verdict
+from harness.judging.measured import Measured, known_role
 from harness.judging.statistics import Interval, SampleTable, difference_over_seeds, over_samples, over_seeds
 from harness.judging.verdict import judge
-from harness.plan.case import NO_DATA, Case
-from harness.plan.catalogue import Catalogue, Claim, EffectRule, Rule
-from harness.plan.run import Run
-from harness.plan.wanted import ProbeRequest, Wanted
+from harness.plan.catalogue import Claim, EffectRule, Rule
+from harness.plan.study import Place
+from harness.plan.wanted import Wanted
 from harness.probes.kinds import PROBES
-from harness.store import Store
-from harness.store.files import write_atomically
-from harness.store.provenance import commit, versions
-from harness.store.tables import read_parquet, to_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,35 +22,43 @@ if TYPE_CHECKING:
 Statistic = Callable[..., float]
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where judgements find and leave things; the same for all cases of a session."""
-
-    root: Path
-    results: Path
-    store: Store
-    catalogue: Catalogue
-    fingerprints: dict[str, str]
-    titles: dict[str, str]
-
-
 @dataclass
-class Judgement:
-    """One case in the hands of its test. `case` in a test function is one of these."""
+class Effects:
+    """The effects of one case; `claim` in a test function is one of these.
 
-    case: Case
-    place: Place
-    effects: dict[str, Effect] = field(default_factory=dict)
+    Attributes:
+        claim: as the catalogue has it.
+        rule: of the part that the test judges.
+        probes: that the test asked for.
+        measured: their tables.
+    """
+
+    claim: Claim
+    rule: Rule
+    probes: tuple[Wanted, ...]
+    measured: Measured
+    found: dict[str, Effect] = field(default_factory=dict)
     _tables: dict[tuple[str, Wanted, int], SampleTable] = field(default_factory=dict)
-    _began: float = field(default_factory=time.monotonic)
 
     @property
-    def claim(self) -> Claim:
-        return self.place.catalogue[self.case.claim]
+    def roles(self) -> tuple[str, ...]:
+        """In the order in which the test names them, the variants of a study in the order of the study."""
+        return self.measured.roles
 
-    @property
-    def rule(self) -> Rule:
-        return self.claim.rule(self.case.part)
+    def study(self, name: str, *, of: str | None = None) -> dict[Place, str]:
+        """The variants that a study compares: where each stands -> its role, in the order of the study.
+
+        Args:
+            of: the role that is varied; needed only where the test compares variants of several.
+        """
+        points = self.measured.points
+        mine = {role: point for role, point in points.items() if point.study == name and of in (None, point.of)}
+        if not mine:
+            known = sorted({f"{point.study} of {point.of}" for point in points.values()})
+            raise HarnessError(f"claim {self.claim.id}: no study {name!r} of {of or 'any role'}; it has {known}")
+        if len({point.of for point in mine.values()}) > 1:
+            raise HarnessError(f"claim {self.claim.id}: the study {name!r} is of several roles; say of which with of=")
+        return {point.at: role for role, point in mine.items()}
 
     def effect(
         self,
@@ -101,16 +92,11 @@ class Judgement:
             """[seed][table]"""
             return [
                 [self._table(role, self._probe(probe), seed) for role in roles for probe in probes]
-                for seed in self.case.seeds
+                for seed in self.measured.seeds
             ]
 
         others = tables([minus]) if minus else None
-        self._keep(wanted, _interval(wanted, statistic, tables(roles), minus_statistic or statistic, others))
-
-    @property
-    def roles(self) -> tuple[str, ...]:
-        """In the order in which the test names them; the variants that a pattern stands for in that of the profile."""
-        return self.case.roles
+        self._keep(wanted, interval_of(wanted, statistic, tables(roles), minus_statistic or statistic, others))
 
     def effect_over_draws(self, name: str, values: Sequence[float]) -> None:
         """An effect that needs no network: the mean of a number over independent random draws, at least two.
@@ -126,32 +112,35 @@ class Judgement:
 
         wanted = self._probe(probe)
         keys = list(PROBES[wanted.probe].keys)
-        tables = [self._table(role, wanted, seed).mean() for seed in self.case.seeds]
+        tables = [self._table(role, wanted, seed).mean() for seed in self.measured.seeds]
         return pd.concat(tables).groupby(keys, as_index=False).mean()
 
-    def judge(self) -> tuple[Verdict, str]:
-        """Apply the rule, write the evidence with the tables behind it.
+    def in_order(self) -> list[Effect]:
+        """All effects of the rule.
 
         Raises:
-            HarnessError: an effect that the rule names was not measured.
+            HarnessError: one was not measured.
         """
-        missing = [wanted.name for wanted in self.rule.effects if wanted.name not in self.effects]
+        missing = [wanted.name for wanted in self.rule.effects if wanted.name not in self.found]
         if missing:
             raise HarnessError(
                 f"claim {self.claim.id}: the rule also wants {missing[0]!r}, which the test did not measure"
             )
-        effects = [self.effects[wanted.name] for wanted in self.rule.effects]
-        verdict, reason = judge(effects)
-        self._leave(verdict, reason, effects, self._copy_tables())
-        return verdict, reason
+        return [self.found[wanted.name] for wanted in self.rule.effects]
 
-    def leave_not_run(self, reason: str) -> None:
-        """Evidence that there is none, and why."""
-        self._leave("not run", reason, [], [])
+    def judge(self) -> tuple[Verdict, str]:
+        """The verdict by the rule, and its reason in a sentence.
+
+        Raises:
+            HarnessError: an effect that the rule names was not measured.
+        """
+        return judge(self.in_order())
 
     def _keep(self, wanted: EffectRule, interval: Interval) -> None:
-        self.effects[wanted.name] = Effect(
+        self.found[wanted.name] = Effect(
             name=wanted.name,
+            quantity=wanted.quantity,
+            protocol=wanted.protocol,
             unit=wanted.unit,
             value=interval.value,
             low=interval.low,
@@ -165,9 +154,9 @@ class Judgement:
 
     def _probe(self, probe: Wanted | str | None) -> Wanted:
         """That probe of the case, or its only one."""
-        if probe is None and len(self.case.probes) == 1:
-            return self.case.probes[0]
-        known = {each.name: each for each in self.case.probes}
+        if probe is None and len(self.probes) == 1:
+            return self.probes[0]
+        known = {each.name: each for each in self.probes}
         name = probe.name if isinstance(probe, Wanted) else str(probe)
         if name not in known:
             raise HarnessError(f"claim {self.claim.id}: its test asks for no probe {name!r}; {nearest(name, known)}")
@@ -179,97 +168,14 @@ class Judgement:
             raise HarnessError(f"claim {self.claim.id}: the rule names no effect {name!r}; {nearest(name, known)}")
         return known[name]
 
-    def _run(self, role: str, seed: int) -> Run:
-        if role not in self.case.models:
-            raise HarnessError(f"claim {self.claim.id}: no role {role!r}; {nearest(role, self.case.models)}")
-        return self.case.run(role, seed, self.place.fingerprints[self.case.dataset])
-
-    def _read(self, role: str, probe: Wanted, seed: int) -> pd.DataFrame:
-        run = self._run(role, seed)
-        request = self.case.request(role, probe)
-        artifact = self.place.store.read(request.key(run.run_id))
-        if artifact is None:
-            raise HarnessError(
-                f"no {request.probe} table of {run} in {self.place.store.root}; run the same command again"
-            )
-        return read_parquet(artifact.path / "table.parquet")
-
     def _table(self, role: str, probe: Wanted, seed: int) -> SampleTable:
-        key = role, probe, seed
+        key = known_role(self.claim.id, role, self.roles), probe, seed
         if key not in self._tables:
-            self._tables[key] = SampleTable(self._read(role, probe, seed), PROBES[probe.probe])
+            self._tables[key] = SampleTable(self.measured.read(role, probe, seed), PROBES[probe.probe])
         return self._tables[key]
 
-    def _copy_tables(self) -> list[str]:
-        """One table a probe, with role, model and seed in front: the results folder stands alone."""
-        import pandas as pd
 
-        paths = []
-        for probe in self.case.probes:
-            parts = [
-                self._read(role, probe, seed).assign(role=role, model=str(player), seed=seed)
-                for role, player in self.case.players.items()
-                for seed in self.case.seeds
-            ]
-            table = pd.concat(parts, ignore_index=True)
-            first = ["role", "model", "seed"]
-            table = table[first + [column for column in table.columns if column not in first]]
-            relative = Path("tables") / self.case.claim / self.case.name / f"{probe.name}.parquet"
-            write_atomically(self.place.results / relative, to_parquet(table))
-            paths.append(relative.as_posix())
-        return paths
-
-    def _leave(self, verdict: Verdict, reason: str, effects: list[Effect], tables: list[str]) -> None:
-        claim, rule, case = self.claim, self.rule, self.case
-        title = "no data" if case.dataset == NO_DATA else self.place.titles.get(case.dataset, case.dataset)
-        evidence = Evidence(
-            claim=claim.id,
-            statement=claim.statement,
-            figure=claim.figure,
-            rule=RuleRecord(part=rule.part, text=rule.text, sha256=rule.sha256),
-            case=CaseRecord(
-                dataset=case.dataset,
-                dataset_title=title,
-                models={role: str(player) for role, player in case.players.items()},
-                seeds=case.seeds,
-            ),
-            verdict=verdict,
-            reason=reason,
-            effects=effects,
-            paper=[
-                PaperValue(name=wanted.name, value=wanted.paper, source=wanted.source or claim.figure)
-                for wanted in rule.effects
-                if wanted.paper is not None
-            ],
-            deviations=deviations(claim, case, title),
-            tables=tables,
-            provenance=self._provenance(),
-        )
-        write_evidence(self.place.results, case.name, evidence)
-
-    def _training(self, run: Run, requests: Sequence[ProbeRequest]) -> dict[str, Any] | None:
-        """What is known of a training: of its end, or of the last weights that were wanted of it."""
-        wanted = sorted({request.epoch for request in requests}, key=lambda epoch: (epoch is not None, -(epoch or 0)))
-        return next((meta for epoch in wanted if (meta := self.place.store.meta(run.weights_key(epoch)))), None)
-
-    def _provenance(self) -> Provenance:
-        fingerprint = self.place.fingerprints.get(self.case.dataset)
-        runs = list(self.case.runs(fingerprint)) if fingerprint else []
-        metas = [meta for run, requests in runs if (meta := self._training(run, requests))]
-        sha, dirty = commit(self.place.root)
-        return Provenance(
-            commit=sha,
-            dirty=dirty,
-            versions=versions(),
-            device="; ".join(sorted({meta["device"] for meta in metas})) or "none",
-            dataset_fingerprint=fingerprint or "unknown",
-            run_ids=[run.run_id for run, _ in runs],
-            started=datetime.now(UTC).isoformat(timespec="seconds"),
-            seconds=sum(meta["seconds"] for meta in metas) + time.monotonic() - self._began,
-        )
-
-
-def _interval(
+def interval_of(
     wanted: EffectRule,
     statistic: Statistic,
     tables: list[list[SampleTable]],

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import HarnessError, first_problem
+from harness.plan.study import Point
 from harness.store.files import write_atomically
 
 Verdict = Literal["reproduced", "contradicted", "inconclusive", "not run"]
@@ -23,6 +24,8 @@ class Effect(Record):
     """One number that speaks for (above `null`) or against (below it) the claim, with its interval."""
 
     name: str
+    quantity: str | None = None  # what is compared, and under which of the claim's protocols; where the rule says so
+    protocol: str | None = None
     unit: str
     value: float | None
     low: float | None
@@ -49,6 +52,7 @@ class CaseRecord(Record):
     dataset_title: str
     models: dict[str, str]
     seeds: list[int]
+    studies: dict[str, Point] = {}  # of the roles that are points of a study
 
 
 class RuleRecord(Record):
@@ -62,6 +66,7 @@ class RuleRecord(Record):
 class Provenance(Record):
     """Where the numbers come from."""
 
+    test: str | None = None  # file and line of the test that judged, from the project's root
     commit: str | None
     dirty: bool | None
     versions: dict[str, str]
@@ -84,6 +89,7 @@ class Evidence(Record):
     verdict: Verdict
     reason: str
     effects: list[Effect]
+    protocols: dict[str, Verdict] = {}  # by the effects of one protocol alone, where the rule has several
     paper: list[PaperValue]
     deviations: list[str]
     tables: list[str]  # relative to the results folder

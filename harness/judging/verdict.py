@@ -27,6 +27,17 @@ def judge(effects: Sequence[Effect]) -> tuple[Verdict, str]:
     return "inconclusive", f"{_interval(open_[0])} contains {open_[0].null:g}; {_would_decide(open_[0])}."
 
 
+def by_protocol(effects: Sequence[Effect]) -> dict[str, Verdict]:
+    """The verdict of the rule over the effects of each protocol alone; nothing where there are not several."""
+    names = dict.fromkeys(effect.protocol for effect in effects if effect.protocol)
+    if len(names) < 2:
+        return {}
+    found = {name: [effect for effect in effects if effect.protocol == name] for name in names}
+    return {
+        name: judge(mine)[0] if any(effect.decides for effect in mine) else "not run" for name, mine in found.items()
+    }
+
+
 def _number(value: float | None, missing: float) -> float:
     return missing if value is None or math.isnan(value) else value
 

@@ -8,9 +8,11 @@ from functools import cached_property
 from itertools import product
 
 from harness.errors import HarnessError
-from harness.plan.profile import Player, Profile
+from harness.plan.cast import Player, player, roles_of
+from harness.plan.profile import Profile
 from harness.plan.run import ModelSpec, Run, source_of
-from harness.plan.wanted import ProbeRequest, Wanted, wanted
+from harness.plan.study import Point, Study
+from harness.plan.wanted import ProbeRequest, Wanted, in_full
 
 NO_DATA = "none"  # as the catalogue says it
 
@@ -21,6 +23,7 @@ class Case:
 
     Attributes:
         roles: in the order in which the test names them.
+        points: of those roles that are points of a study.
         cast: role of the profile -> the model that plays it and its variants here.
         probes: what is measured of every run.
     """
@@ -29,6 +32,7 @@ class Case:
     part: str | None
     dataset: str
     roles: tuple[str, ...]
+    points: dict[str, Point]
     cast: dict[str, ModelSpec]
     profile: Profile
     probes: tuple[Wanted, ...]
@@ -42,7 +46,7 @@ class Case:
     @cached_property
     def players(self) -> dict[str, Player]:
         """Who plays which role."""
-        return {role: self.profile.player(role, self.cast[self.profile.lead(role)]) for role in self.roles}
+        return {role: player(self.profile, role, self.cast[self.profile.lead(role)]) for role in self.roles}
 
     @property
     def models(self) -> dict[str, ModelSpec]:
@@ -60,15 +64,15 @@ class Case:
         return self.profile.seeds[:1] if fixed else self.profile.seeds
 
     def run(self, role: str, seed: int, fingerprint: str) -> Run:
-        player = self.players[role]
+        playing = self.players[role]
         return Run(
-            model=player.model,
+            model=playing.model,
             dataset=self.dataset,
             fingerprint=fingerprint,
-            train_images=player.train_images(self.profile, self.dataset),
-            recipe=player.recipe,
+            train_images=self.profile.train_images(playing.share, self.dataset),
+            recipe=playing.recipe,
             seed=seed,
-            source=source_of(player.model),
+            source=source_of(playing.model),
         )
 
     def request(self, role: str, probe: Wanted) -> ProbeRequest:
@@ -83,29 +87,27 @@ class Case:
 
 
 def expand(
-    claim: str, part: str | None, roles: Sequence[str], probes: Sequence[Wanted | str], profile: Profile
+    claim: str, part: str | None, wanted_roles: Sequence[str | Study], probes: Sequence[Wanted | str], profile: Profile
 ) -> tuple[list[Case], list[str]]:
-    """All cases of a test under a profile: data sets × the models of each role; and the roles that nobody plays.
+    """All cases of a test under a profile: data sets × the models of each role; and in words what nobody plays.
 
-    A test without roles is about mathematics: one case, with neither data nor networks. A role that ends in `*` stands
-    for all variants of the profile whose names begin so, in its order.
+    A test without roles is about mathematics: one case, with neither data nor networks.
 
     Raises:
         HarnessError: an unknown probe.
     """
-    if not roles:
-        return [Case(claim, part, NO_DATA, (), {}, profile, ())], []
+    if not wanted_roles:
+        return [Case(claim, part, NO_DATA, (), {}, {}, profile, ())], []
     try:
-        chosen = tuple(wanted(probe) if isinstance(probe, str) else probe for probe in probes)
+        chosen = in_full(probes)
     except HarnessError as error:
         raise HarnessError(f"claim {claim}: {error}") from None
-    roles = [name for role in roles for name in profile.roles_like(role)]
-    missing = [role for role in roles if not profile.has(role)]
-    if missing:
-        return [], missing
-    leads = list(dict.fromkeys(profile.lead(role) for role in roles))
+    roles = roles_of(profile, wanted_roles)
+    if roles.missing:
+        return [], list(roles.missing)
+    leads = list(dict.fromkeys(profile.lead(role) for role in roles.names))
     cases = [
-        Case(claim, part, dataset, tuple(roles), dict(zip(leads, models, strict=True)), profile, chosen)
+        Case(claim, part, dataset, roles.names, roles.points, dict(zip(leads, models, strict=True)), profile, chosen)
         for dataset in profile.datasets
         for models in product(*(profile.roles[role] for role in leads))
     ]

@@ -1,15 +1,27 @@
-"""The catalogue of claims: what the paper says and how each statement is judged (`claims/catalogue.toml`)."""
+"""The catalogue of claims: what the paper says and how each statement is judged (`claims/catalogue.toml`),
+and the curves of its figures (`claims/curves.toml`).
+"""
 
 from __future__ import annotations
 
 import tomllib
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from harness.errors import HarnessError, first_problem, nearest
 from harness.store.identity import digest
+
+# The paper's data sets as the catalogue spells them.
+PAPER_DATASETS = {
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "cifar100-c": "CIFAR-100-C",
+    "imagenet": "ImageNet-1K",
+    "imagenet-c": "ImageNet-C",
+}
 
 
 class Entry(BaseModel):
@@ -17,9 +29,14 @@ class Entry(BaseModel):
 
 
 class EffectRule(Entry):
-    """An effect that the rule names; larger means more as the paper says, `null` is the value of no effect."""
+    """An effect that the rule names; larger means more as the paper says, `null` is the value of no effect.
+
+    `quantity` and `protocol` say what is compared and how it was measured, where the report needs to know.
+    """
 
     name: str
+    quantity: str | None = None
+    protocol: str | None = None
     unit: str
     null: float
     decides: bool
@@ -37,7 +54,15 @@ class Rule(Entry):
     @cached_property
     def sha256(self) -> str:
         """Changes with the rule, so that nobody tunes a rule unseen after the result."""
-        return digest(self.model_dump(mode="json", exclude={"sha256"}))
+        described = {"effects": {"__all__": {"quantity", "protocol"}}}
+        return digest(self.model_dump(mode="json", exclude={"sha256": True, **described}))
+
+
+class StudyAxis(Entry):
+    """How a study is drawn: the label of its axis, and whether the paper fits a power law along it."""
+
+    axis: str
+    power_law: bool = False
 
 
 class Series(Entry):
@@ -51,7 +76,7 @@ class Series(Entry):
     role: str
     quantity: str
     values: list[float]
-    x: list[float] | None = None
+    x: list[float | str] | None = None
     over: str | None = None
     kinds: list[str] | None = None
 
@@ -67,6 +92,8 @@ class Claim(Entry):
     dataset: str
     epochs: int
     models: dict[str, str]
+    studies: dict[str, StudyAxis] = {}
+    protocols: dict[str, dict[str, bool | str]] = {}
     not_run: str | None = None
     note: str | None = None
     rules: list[Rule] = []
@@ -77,6 +104,19 @@ class Claim(Entry):
         if bool(self.rules) == bool(self.not_run):
             raise ValueError(f"claim {self.id} needs either rules or a reason in not_run")
         return self
+
+    @model_validator(mode="after")
+    def _protocols_that_are_described(self) -> Claim:
+        for effect in (effect for rule in self.rules for effect in rule.effects):
+            if effect.protocol is not None and effect.protocol not in self.protocols:
+                hint = nearest(effect.protocol, self.protocols)
+                raise ValueError(f"claim {self.id} has no protocol {effect.protocol!r} (of {effect.name!r}); {hint}")
+        return self
+
+    @property
+    def dataset_title(self) -> str:
+        """Of what the paper measured on."""
+        return PAPER_DATASETS.get(self.dataset, self.dataset)
 
     def rule(self, part: str | None) -> Rule:
         for rule in self.rules:
@@ -100,16 +140,28 @@ class Catalogue:
 
 
 def load_catalogue(path: Path) -> Catalogue:
-    """Read and check the catalogue.
+    """Read and check the catalogue, with the paper's curves where there is a `curves.toml` beside it.
 
     Raises:
-        HarnessError: the file is missing, not TOML, or an entry is wrong; the message names the key.
+        HarnessError: a file is missing, not TOML, or an entry is wrong; the message names the key.
     """
+    curves_path = path.with_name("curves.toml")
+    entries = _toml(path)
+    curves = _toml(curves_path) if curves_path.exists() else {}
+    if strangers := [claim for claim in curves if claim not in entries]:
+        raise HarnessError(f"{curves_path}: no claim {strangers[0]!r} in {path.name}; {nearest(strangers[0], entries)}")
     try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8"))
-        claims = {name: Claim.model_validate({"id": name, **entry}) for name, entry in entries.items()}
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise HarnessError(f"cannot read the catalogue {path}: {error}") from error
+        claims = {
+            name: Claim.model_validate({"id": name, **entry, "series": curves.get(name, [])})
+            for name, entry in entries.items()
+        }
     except ValidationError as error:
         raise HarnessError(f"{path}: {error.title}: {first_problem(error)}") from error
     return Catalogue(claims, path)
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise HarnessError(f"cannot read the catalogue {path}: {error}") from error

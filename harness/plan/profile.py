@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from harness.data.catalogue import DATASETS, dataset_info
 from harness.errors import HarnessError, first_problem, nearest
 from harness.plan.recipe import Recipe, recipe_from
 from harness.plan.run import SUBJECT, ModelSpec
+from harness.plan.study import Place, Point
 from harness.probes.kinds import PROBES, Parameters
 from models import list_models
 
@@ -33,35 +33,29 @@ class Variant(BaseModel):
 
     Attributes:
         of: the other role.
+        study: what is varied, where a claim compares several such roles; `at` is where this one stands.
         share: of the training images.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     of: str
+    study: str | None = None
+    at: Place | None = None
     model: dict[str, Any] = {}
     recipe: dict[str, Any] = {}
     share: float = Field(default=1.0, gt=0, le=1)
 
+    @model_validator(mode="after")
+    def _study_and_place(self) -> Variant:
+        if (self.study is None) != (self.at is None):
+            raise ValueError(f"study = {self.study!r} and at = {self.at!r}: a point of a study needs both")
+        return self
 
-@dataclass(frozen=True)
-class Player:
-    """Who plays a role: a model with its recipe and its share of the training images."""
-
-    model: ModelSpec
-    recipe: Recipe
-    share: float = 1.0
-    recipe_changes: tuple[tuple[str, Any], ...] = ()
-
-    def __str__(self) -> str:
-        """The model, and what of its training is not as the profile has it for the other roles."""
-        changes = [f"{key} {value}" for key, value in self.recipe_changes]
-        changes += [f"{100 * self.share:g} % of the training images"] if self.share != 1 else []
-        return ", ".join([str(self.model), *changes])
-
-    def train_images(self, profile: Profile, dataset: str) -> int | None:
-        """The size of the class-balanced training subset; None for all."""
-        return profile.images.train if self.share == 1 else round(self.share * profile.train_size(dataset))
+    @property
+    def point(self) -> Point | None:
+        """Of the study that it is a part of."""
+        return None if self.study is None or self.at is None else Point(of=self.of, study=self.study, at=self.at)
 
 
 class Profile(BaseModel):
@@ -140,8 +134,11 @@ class Profile(BaseModel):
                 raise ValueError(f"variants.{name}: there is a role of this name")
             if variant.of not in self.roles:
                 raise ValueError(f"variants.{name}: no role {variant.of!r}; {nearest(variant.of, self.roles)}")
+            same = [other for other, each in self.variants.items() if variant.point and each.point == variant.point]
+            if same[1:]:
+                raise ValueError(f"variants.{same[0]} and variants.{same[1]} are the same point: {variant.point!r}")
             try:
-                self._recipe_of(variant)
+                self.recipe_of(variant)
             except ValidationError as error:
                 problem = error.errors()[0]
                 key = str(problem["loc"][-1]) if problem["loc"] else ""
@@ -164,7 +161,8 @@ class Profile(BaseModel):
             self.parameters(name)
         return self
 
-    def _recipe_of(self, variant: Variant) -> Recipe:
+    def recipe_of(self, variant: Variant) -> Recipe:
+        """The profile's, with what the variant changes."""
         return Recipe.model_validate({**self.recipe.model_dump(), **variant.recipe})
 
     def has(self, role: str) -> bool:
@@ -176,24 +174,6 @@ class Profile(BaseModel):
         """The role that a variant is made from; any other role itself."""
         return self.variants[role].of if role in self.variants else role
 
-    def roles_like(self, role: str) -> list[str]:
-        """The variants that a role ending in `*` stands for, or the role itself where there are none."""
-        if not role.endswith("*"):
-            return [role]
-        return [name for name in self.variants if name.startswith(role[:-1])] or [role]
-
-    def player(self, role: str, lead: ModelSpec) -> Player:
-        """Who plays a role while `lead` plays the one that it is a variant of, or the role itself."""
-        if lead.is_trained_already:
-            return Player(lead, self.recipe.model_copy(update={"epochs": 0, "warmup_epochs": 0}))
-        if role not in self.variants:
-            return Player(lead, self.recipe)
-        variant = self.variants[role]
-        model = lead.model_copy(update={"overrides": {**lead.overrides, **variant.model}})
-        recipe = self._recipe_of(variant)
-        changes = tuple((key, value) for key, value in variant.recipe.items() if value != getattr(self.recipe, key))
-        return Player(model, recipe, variant.share, changes)
-
     def parameters(self, probe: str, changes: dict[str, Any] | None = None) -> Parameters:
         """The parameters of a probe, as the profile and these changes have them."""
         kind = PROBES[probe].parameters
@@ -203,6 +183,10 @@ class Profile(BaseModel):
             unknown = [str(problem["loc"][-1]) for problem in error.errors() if problem["type"] == "extra_forbidden"]
             hint = f"; {nearest(unknown[0], kind.model_fields)}" if unknown else ""
             raise ValueError(f"probes.{probe}.{first_problem(error)}{hint}") from None
+
+    def train_images(self, share: float, dataset: str) -> int | None:
+        """The size of the class-balanced training subset for a share of what the profile trains on; None for all."""
+        return self.images.train if share == 1 else round(share * self.train_size(dataset))
 
     def train_size(self, dataset: str) -> int:
         return self.images.train or dataset_info(dataset).train_images

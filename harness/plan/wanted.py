@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ from harness.probes.kinds import PROBES, Parameters
 from harness.store.identity import short_digest
 
 if TYPE_CHECKING:
-    from harness.plan.profile import Player, Profile
+    from harness.plan.cast import Player
+    from harness.plan.profile import Profile
 
 
 class ProbeRequest(BaseModel):
@@ -97,3 +99,12 @@ def wanted(probe: str, *, after: float | str | Fraction = 1, **changes: Any) -> 
     if probe not in PROBES:
         raise HarnessError(f"no probe {probe!r}; {nearest(probe, PROBES)}")
     return Wanted(probe, Fraction(after), tuple(sorted(changes.items())))
+
+
+def in_full(probes: Iterable[Wanted | str]) -> tuple[Wanted, ...]:
+    """The probes of a test, of which a bare name does for the finished weights and usual parameters.
+
+    Raises:
+        HarnessError: no such probe.
+    """
+    return tuple(wanted(probe) if isinstance(probe, str) else probe for probe in probes)

@@ -72,6 +72,7 @@ class ProbeKind(BaseModel):
         keys: columns that say what a row is about, the sample aside.
         values: columns that are measured; averaging over samples (weighted by `images`) keeps their meaning.
         counted: the keys over which, and over samples, a share is counted (a NEP, an accuracy); none where none is.
+        told: parameters that tell one protocol from another; tables of a results folder have them as columns.
         sample: what one sample is; the replicate of the bootstrap when there is a single seed.
         l2: whether it measures NLL + l2, and so takes the weight decay of the run.
         ledger: whether it goes on where it was stopped, from a ledger of what it had found.
@@ -86,6 +87,7 @@ class ProbeKind(BaseModel):
     values: tuple[str, ...]
     sample: str
     counted: tuple[str, ...] | None = None
+    told: tuple[str, ...] = ()
     split: Literal["train", "test"] = "test"
     l2: bool = False
     ledger: bool = False
@@ -144,6 +146,7 @@ PROBES = {
             keys=("frequency", "amplitude", "share"),
             values=("accuracy", "delta_accuracy"),
             sample="image group",
+            told=("shape",),
         ),
         ProbeKind(
             name="fit",
@@ -152,6 +155,7 @@ PROBES = {
             keys=(),
             values=("nll",),
             sample="image group",
+            told=("augment",),
             split="train",
         ),
         ProbeKind(
@@ -162,6 +166,7 @@ PROBES = {
             values=("eigenvalue", "negative", "positive", "positive_part"),
             sample="mini-batch",
             counted=("rank",),
+            told=("augment", "convention"),
             split="train",
             l2=True,
         ),
@@ -172,6 +177,7 @@ PROBES = {
             keys=("x", "y"),
             values=("nll", "l2", "l2_norms"),
             sample="plane",
+            told=("augment", "normalisation"),
             split="train",
             l2=True,
             ledger=True,

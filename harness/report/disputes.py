@@ -1,4 +1,4 @@
-"""A disputed statement protocol by protocol (claims D1 and D2): does its verdict hang on how spectra are measured?"""
+"""A statement protocol by protocol (claims D1 and D2): does its verdict hang on how spectra are measured?"""
 
 from __future__ import annotations
 
@@ -8,58 +8,43 @@ from pathlib import Path
 import pandas as pd
 
 from harness.judging.evidence import Effect
-from harness.judging.verdict import judge
+from harness.plan.catalogue import Claim
 from harness.report.cells import Table, badge
 from harness.report.numbers import NOTHING, decimals, fixed, interval, significant
 from harness.report.spectra import NUMERIC, TEXT, mean_ape, mean_nep
 from harness.report.summary import Case
-from harness.report.tables import TableError, read_table
-
-# What the names of the effects start with -> the table it is measured in, and whether the loss has its l2 term.
-PROTOCOLS = {
-    "augmented, with l2": ("hessian-warmup", True),
-    "augmented, without l2": ("hessian-warmup", False),
-    "clean, with l2": ("hessian-warmup-augment-False", True),
-    "clean, without l2": ("hessian-warmup-augment-False", False),
-    "converged": ("hessian-warmup", True),
-    "power iteration": ("hessian-warmup-convention-official", True),
-}
+from harness.report.tables import TableError, chosen_columns, read_table
 
 
-def protocol_table(results: Path, case: Case) -> Table | None:
+def protocol_table(results: Path, claim: Claim | None, case: Case) -> Table | None:
     """APE and NEP of every role, what the case measured of both, and the verdict by the rule for that protocol alone.
 
-    None for a case that is not judged under several protocols.
+    None for a case that was not judged under several protocols.
     """
-    effects = {name: of_protocol(case, name) for name in PROTOCOLS}
-    effects = {name: found for name, found in effects.items() if found}
-    if len(effects) < 2:
+    verdicts = case.evidence.protocols
+    if claim is None or not verdicts:
         return None
     roles = list(case.evidence.case.models)
-    compared = {word: any(find(found, word) for found in effects.values()) for word in ("APE", "NEP")}
-    rows, verdicts = [], {}
+    effects = {name: [effect for effect in case.evidence.effects if effect.protocol == name] for name in verdicts}
+    compared = {quantity: any(find(found, quantity) for found in effects.values()) for quantity in ("ape", "nep")}
+    everything = spectra(results, case)
+    rows = []
     for name, found in effects.items():
-        stem, l2 = PROTOCOLS[name]
-        table = spectra(results, case, stem)
-        verdicts[name] = judge(found)[0] if any(effect.decides for effect in found) else "not run"
+        table, l2 = under(everything, claim.protocols.get(name, {}))
         row: list[str] = [name]
         row += [NOTHING if table is None else significant(mean_ape(table, role, l2=l2).mean) for role in roles]
-        row += [estimate(find(found, "APE"))] * compared["APE"]
+        row += [estimate(find(found, "ape"))] * compared["ape"]
         row += [NOTHING if table is None else fixed(100 * mean_nep(table, role, l2=l2).mean, 1) for role in roles]
-        row += [estimate(find(found, "NEP"), scale=100)] * compared["NEP"]
+        row += [estimate(find(found, "nep"), scale=100)] * compared["nep"]
         rows.append([*row, badge(verdicts[name])])
-    ape = ["log ratio"] * compared["APE"]
-    nep = ["difference"] * compared["NEP"]
+    ape = ["log ratio"] * compared["ape"]
+    nep = ["difference"] * compared["nep"]
     groups = [("APE", len(roles) + len(ape)), ("NEP (%)", len(roles) + len(nep)), ("judged alone", 1)]
     return Table(caption(verdicts), groups, ["protocol", *roles, *ape, *roles, *nep, "verdict"], rows)
 
 
-def of_protocol(case: Case, name: str) -> list[Effect]:
-    return [effect for effect in case.evidence.effects if effect.name.startswith(f"{name}: ")]
-
-
-def find(effects: list[Effect], word: str) -> Effect | None:
-    return next((effect for effect in effects if word in effect.name), None)
+def find(effects: list[Effect], quantity: str) -> Effect | None:
+    return next((effect for effect in effects if effect.quantity == quantity), None)
 
 
 def estimate(effect: Effect | None, scale: float = 1.0) -> str:
@@ -72,15 +57,29 @@ def estimate(effect: Effect | None, scale: float = 1.0) -> str:
     return f"{fixed(scaled.value, decimals(scaled))} {interval(scaled)}".strip()
 
 
-def spectra(results: Path, case: Case, stem: str) -> pd.DataFrame | None:
-    """None where it cannot be shown; the page says why where its figure would be."""
+def spectra(results: Path, case: Case) -> list[pd.DataFrame]:
+    """The tables of eigenvalues; of one that cannot be shown, the page says why where its figure would be."""
+    found = []
     for path in case.evidence.tables:
-        if Path(path).stem == stem:
-            try:
-                return read_table(results / path, NUMERIC, TEXT)
-            except TableError:
-                return None
-    return None
+        try:
+            table = read_table(results / path)
+            if table["probe"].iloc[0] == "hessian":
+                chosen_columns(table, Path(path).name, NUMERIC, TEXT)
+                found.append(table)
+        except TableError:
+            continue
+    return found
+
+
+def under(tables: list[pd.DataFrame], protocol: Mapping[str, bool | str]) -> tuple[pd.DataFrame | None, bool]:
+    """The rows that a protocol describes, column by column, and whether the loss has its l2 term there."""
+    for table in tables:
+        rows = table
+        for column, value in protocol.items():
+            rows = rows[rows[column] == value] if column in rows else rows.iloc[:0]
+        if not rows.empty:
+            return rows, bool(protocol.get("l2", True))
+    return None, True
 
 
 def caption(verdicts: Mapping[str, str]) -> str:

@@ -1,17 +1,20 @@
-"""When and how a table was measured, read from the name of its file."""
+"""When and how a table was measured, read from its columns."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-# What follows the probe in `hessian-warmup`, `hessian-after-1-3`, `hessian-warmup-augment-False`.
-STEM = re.compile(r"(?P<probe>[^-]+)(-warmup|-after-(?P<share>\d+-\d+))?(?P<changes>(-[^-]+-[^-]+)*)")
-WORDS = {
-    ("hessian", "augment", "False"): "clean images",
+import pandas as pd
+
+from harness.plan.study import Place, Point
+from harness.probes.kinds import PROBES
+
+WORDS: dict[tuple[str, str, object], str] = {
+    ("hessian", "augment", False): "clean images",
     ("hessian", "convention", "official"): "power iteration",
 }
+LARGEST_DENOMINATOR = 1000  # of a share of the epochs
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,12 @@ class Measured:
 
     Attributes:
         after: share of the epochs behind the warm-up after which it measured: 0 is the end of the warm-up.
-        changes: parameters off the profile's.
+        changes: parameters that tell one protocol from another and are not as the probe has them by default.
     """
 
     probe: str
     after: Fraction
-    changes: tuple[tuple[str, str], ...]
+    changes: tuple[tuple[str, object], ...]
 
     @property
     def moment(self) -> str:
@@ -36,7 +39,7 @@ class Measured:
     @property
     def manner(self) -> list[str]:
         """The changes, in words."""
-        return [WORDS.get((self.probe, *change), " ".join(change)) for change in self.changes]
+        return [WORDS.get((self.probe, *change), f"{change[0]} {change[1]}") for change in self.changes]
 
     @property
     def like_the_paper(self) -> bool:
@@ -44,11 +47,34 @@ class Measured:
         return all(key == "convention" for key, _ in self.changes)
 
 
-def measured(stem: str) -> Measured | None:
-    """What the stem of a table's file says, or None where it is no such name."""
-    match = STEM.fullmatch(stem)
-    if match is None:
-        return None
-    share = Fraction(match["share"].replace("-", "/")) if match["share"] else Fraction(int(match[2] is None))
-    words = match["changes"].split("-")[1:]
-    return Measured(match["probe"], share, tuple(zip(words[::2], words[1::2], strict=True)))
+def measured(table: pd.DataFrame) -> Measured:
+    """What the columns of a table say."""
+    first = table.iloc[0]
+    probe, after = str(first["probe"]), Fraction(float(first["after"])).limit_denominator(LARGEST_DENOMINATOR)
+    kind = PROBES.get(probe)
+    told = {name: first[name] for name in kind.told if name in first} if kind else {}
+    usual = {name: kind.parameters.model_fields[name].default for name in told} if kind else {}
+    return Measured(probe, after, tuple((name, plain(value)) for name, value in told.items() if value != usual[name]))
+
+
+def plain(value: object) -> object:
+    """Numpy's truth values print as `np.True_`."""
+    return bool(value) if str(value) in ("True", "False") and not isinstance(value, str) else value
+
+
+def points_of(table: pd.DataFrame) -> dict[str, Point]:
+    """Role -> where in which study it stands, of those that are points of one."""
+    rows = table.drop_duplicates("role")
+    rows = rows[rows["study"] != ""]
+    return {
+        str(role): Point(of=of, study=study, at=place(at))
+        for role, of, study, at in rows[["role", "of", "study", "at"]].itertuples(index=False)
+    }
+
+
+def place(text: str) -> Place:
+    """A column holds them all as text."""
+    try:
+        return float(text)
+    except ValueError:
+        return text

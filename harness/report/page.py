@@ -15,7 +15,7 @@ from harness.report.cells import badge
 from harness.report.disputes import protocol_table
 from harness.report.figures import Drawing, Paper, draw
 from harness.report.forest import forest
-from harness.report.summary import Case, Section, Summary, dataset_title
+from harness.report.summary import Case, Section, Summary
 from harness.report.tables import TableError
 from harness.store.files import write_atomically
 
@@ -67,7 +67,7 @@ def write_page(results: Path, summary: Summary, title: str) -> Path:
 def figures(results: Path, section: Section, case: Case) -> list[Shown]:
     """Every table of the case, drawn or with the reason why not."""
     claim, evidence = section.claim, case.evidence
-    paper = Paper(claim.series, dataset_title(claim), claim.figure) if claim else Paper([], "", "")
+    paper = Paper(claim.series, claim.dataset_title, claim.figure, claim.studies) if claim else Paper([], "", "")
     shown = []
     for number, table in enumerate(evidence.tables):
         try:

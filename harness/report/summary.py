@@ -14,14 +14,6 @@ from harness.judging.evidence import Effect, Evidence, PaperValue, Verdict, read
 from harness.plan.catalogue import Catalogue, Claim
 
 NO_EVIDENCE = "No evidence in this folder: no test for it yet, or its test was not selected."
-# The paper's data sets as the catalogue spells them; those of our own cases carry their titles in the evidence.
-DATASET_TITLES = {
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-    "cifar100-c": "CIFAR-100-C",
-    "imagenet": "ImageNet-1K",
-    "imagenet-c": "ImageNet-C",
-}
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 
 
@@ -78,7 +70,7 @@ class Section:
         if self.claim is None or self.claim.dataset == "none":
             return ""
         epochs = f", {self.claim.epochs} epochs" if self.claim.epochs else ", nothing trained"
-        return dataset_title(self.claim) + epochs
+        return self.claim.dataset_title + epochs
 
 
 @dataclass(frozen=True)
@@ -120,10 +112,6 @@ class Summary:
     def versions(self) -> list[str]:
         pairs = [pair for evidence in self.evidence for pair in evidence.provenance.versions.items()]
         return sorted(distinct(f"{name} {version}" for name, version in pairs))
-
-
-def dataset_title(claim: Claim) -> str:
-    return DATASET_TITLES.get(claim.dataset, claim.dataset)
 
 
 def distinct(values: Iterable[str]) -> list[str]:

@@ -17,7 +17,9 @@ from harness.judging.evidence import (
     RuleRecord,
     write_evidence,
 )
+from harness.judging.measured import in_columns
 from harness.plan.catalogue import Catalogue, load_catalogue
+from harness.plan.study import Point
 
 CATALOGUE = """
 [F2]
@@ -45,12 +47,6 @@ null = 0.0
 decides = true
 paper = 0.11
 source = "Fig 8, digitised"
-[[F2.series]]
-name = "ViT-Ti"
-model = "vit_tiny"
-role = "vit"
-quantity = "delta_log_amplitude"
-values = [-1.777, -1.887, -2.648, -2.17, -2.535, -2.167, -2.366, -2.503, -2.272]
 
 [F3]
 group = "F"
@@ -86,12 +82,6 @@ text = "Accuracy of AlterNet minus accuracy of ResNet above zero."
 effects = [
   {name = "accuracy gain", unit = "pp", null = 0.0, decides = true, paper = 1.54, source = "Fig 12b, digitised"},
 ]
-[[A2.series]]
-name = "Alter-ResNet-50"
-model = "alter_resnet50"
-role = "alternet"
-quantity = "accuracy"
-values = [84.02]
 
 [L4]
 group = "L"
@@ -115,6 +105,21 @@ epochs = 0
 models = {}
 not_run = "cited in the paper, not measured by it"
 """
+CURVES = """
+[[F2]]
+name = "ViT-Ti"
+model = "vit_tiny"
+role = "vit"
+quantity = "delta_log_amplitude"
+values = [-1.777, -1.887, -2.648, -2.17, -2.535, -2.167, -2.366, -2.503, -2.272]
+
+[[A2]]
+name = "Alter-ResNet-50"
+model = "alter_resnet50"
+role = "alternet"
+quantity = "accuracy"
+values = [84.02]
+"""
 
 UNITS = {
     "vit": ("vit_micro", ["stem"] + ["msa", "mlp"] * 6, [0] + [1] * 12),
@@ -127,9 +132,10 @@ UNITS = {
 }
 
 
-def catalogue(folder: Path, text: str = CATALOGUE) -> Catalogue:
+def catalogue(folder: Path, text: str = CATALOGUE, curves: str = CURVES) -> Catalogue:
     path = folder / "catalogue.toml"
     path.write_text(text, encoding="utf-8")
+    (folder / "curves.toml").write_text(curves, encoding="utf-8")
     return load_catalogue(path)
 
 
@@ -253,11 +259,13 @@ def prediction_table(models: dict[str, str], seeds: list[int], images: int = 200
     return pd.concat(parts, ignore_index=True)
 
 
-def effect(name: str, value: float | None, half: float, unit: str = "nats", decides: bool = True, n: int = 3) -> Effect:
+def effect(
+    name: str, value: float | None, half: float, unit: str = "nats", decides: bool = True, n: int = 3, **about: str
+) -> Effect:
     low, high = (None, None) if value is None else (value - half, value + half)
     return Effect(
         name=name, unit=unit, value=value, low=low, high=high, level=0.95, n=n,
-        replicate="seed" if n < 10 else "image", null=0.0, decides=decides,
+        replicate="seed" if n < 10 else "image", null=0.0, decides=decides, **about,
     )  # fmt: skip
 
 
@@ -297,10 +305,22 @@ def evidence(claims: Catalogue, claim: str, effects: list[Effect], **changes) ->
     return Evidence.model_validate({**fields, **changes})
 
 
-def write_table(results: Path, relative: str, table: pd.DataFrame) -> str:
+def write_table(
+    results: Path,
+    relative: str,
+    table: pd.DataFrame,
+    *,
+    probe: str = "",
+    after: float = 1.0,
+    points: dict[str, Point] | None = None,
+    **told: object,
+) -> str:
+    """As a case leaves it: with columns that say what it holds. The probe is by default what the file is called."""
     path = results / relative
     path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_parquet(path, index=False)
+    about = pd.DataFrame([in_columns((points or {}).get(str(role))) for role in table.get("role", [])])
+    told = {"probe": probe or path.stem, "after": after, **told}
+    pd.concat([table.reset_index(drop=True), about], axis=1).assign(**told).to_parquet(path, index=False)
     return relative
 
 

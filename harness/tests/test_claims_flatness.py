@@ -13,23 +13,23 @@ import pandas as pd
 import pytest
 
 from harness.plan.catalogue import load_catalogue
+from harness.plan.study import Point
 from harness.plan.wanted import wanted
 
 CATALOGUE = load_catalogue(Path(__file__).parents[2] / "claims" / "catalogue.toml")
 # By name: claims know the harness, the harness knows no claims.
 flatness, alternet = map(importlib.import_module, ("claims.test_flatness", "claims.test_alternet"))
 
-EPOCHS = {"hessian-warmup": 0, "hessian-after-1-3": 100, "hessian-after-2-3": 200, "hessian": 300}
-# The role of a test -> the role of the paper's series, and where on its x axis.
-CAST = {
-    "L3": {"vit": ("vit", 1), "resnet": ("resnet", 1), "vit_data_1_16": ("vit", 0.0625)},
-    "L5": {f"vit_data_{x}": ("vit", x) for x in (7.8, 15.6, 31.25, 62.5, 125, 250, 500)},
-    "L8": {"conv_vit_3": ("conv_vit", 3), "conv_vit_5": ("conv_vit", 5), "conv_vit_global": ("conv_vit", 8)},
-    "L12": {f"{role}_epochs_{x}": (role, x) for role in ("resnet", "vit") for x in (75, 150, 300, 600, 1200)},
-    "L14": {"vit_patch_small": ("vit", 2), "vit_patch_medium": ("vit", 4), "vit_patch_large": ("vit", 8)},
-    "L16": {f"vit_heads_{x}": ("vit", x) for x in range(1, 10)},
-    "L17": {f"vit_width_{x}": ("vit", x) for x in range(22, 199, 22)},
-    "L19": {f"{role}_{name}": (role, x) for role in ("vit", "resnet") for x, name in enumerate(("weak", "strong"))},
+EPOCHS = {0: 0, 1 / 3: 100, 2 / 3: 200, 1: 300}
+# The studies of the paper: where its curves have points.
+STUDIES = {
+    "data": {"L3": (0.0625,), "L5": (0.0156, 0.0312, 0.0625, 0.125, 0.25, 0.5)},
+    "kernel": {"L8": (3, 5, "global")},
+    "epochs": {"L12": (75, 150, 300, 600, 1200)},
+    "patch": {"L14": (2, 4, 8)},
+    "heads": {"L16": tuple(range(1, 10))},
+    "width": {"L17": tuple(range(22, 199, 22))},
+    "augmentation": {"L19": ("weak", "strong")},
 }
 PARTS = [(claim, None) for claim in ("L3", "L4", "L5", "L8", "L12", "L13", "L16", "L17", "L19", "A3")]
 PARTS += [("L14", "accuracy"), *product(("L2", "L15", "L18"), ("warmup", "training")), ("L14", "warmup")]
@@ -51,8 +51,14 @@ class PaperCase:
     """Stands for a case whose tables hold the paper's values; keeps what the test measures."""
 
     def __init__(self, claim, marker):
-        self.claim, self.effects = claim, {}
-        self.roles = tuple(CAST.get(claim, dict.fromkeys(marker.kwargs["roles"])))
+        self.claim, self.effects, self.points = claim, {}, {}
+        for each in marker.kwargs["roles"]:
+            if isinstance(each, str):
+                self.points[each] = Point(of=each, study="none", at=1)  # who stands for itself has all data
+            else:
+                places = STUDIES[each.study][claim]
+                self.points |= {f"{each} at {at}": Point(of=each.of, study=each.study, at=at) for at in places}
+        self.roles = tuple(self.points)
         self.probes = [wanted(probe) if isinstance(probe, str) else probe for probe in marker.kwargs["probes"]]
 
     def table(self, role, probe):
@@ -63,12 +69,16 @@ class PaperCase:
             )
             error, nll = found.values[0], found.x[0]
         else:
-            place = CAST[self.claim][role] if self.claim in CAST else (role, EPOCHS.get(probe.name, 300))
-            of = [value(self.claim, place[0], quantity, place[1]) for quantity in ("error", "nll_train", "nep", "ape")]
+            point = self.points[role]
+            at = point.at if CATALOGUE[self.claim].studies else EPOCHS.get(float(probe.after), 300)
+            of = [value(self.claim, point.of, quantity, at) for quantity in ("error", "nll_train", "nep", "ape")]
             error, nll = of[:2]
         if probe.probe == "hessian":
             return spectrum(*of[2:])
         return pd.DataFrame({"correct": [1 - error / 100]} if probe.probe == "prediction" else {"nll": [nll]})
+
+    def study(self, name, *, of=None):
+        return {point.at: role for role, point in self.points.items() if point.study == name and of in (None, point.of)}
 
     def effect(self, name, role, statistic, *, minus=None, probe=None):
         roles = [role] if isinstance(role, str) else role

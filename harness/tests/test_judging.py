@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.judging.effects import _interval
+from harness.judging.effects import interval_of
 from harness.judging.evidence import Effect
 from harness.judging.statistics import SampleTable, difference_over_seeds, over_samples, over_seeds
 from harness.judging.verdict import judge, seeds_needed
@@ -159,7 +159,7 @@ def test_a_share_is_known_to_one_in_the_number_of_values_it_is_counted_over():
 def test_only_the_interval_of_a_share_is_widened_to_its_step(unit, width):
     rule = EffectRule(name="NEP", unit=unit, null=0.0, decides=True)
     tables = [[signs([[0, 0, 1, 0, 0], [0, 1, 0, 0, 0]])] for _ in range(3)]
-    interval = _interval(rule, nep, tables, nep, None)
+    interval = interval_of(rule, nep, tables, nep, None)
     assert interval.value == pytest.approx(0.2)
     assert interval.high - interval.value == pytest.approx(width, abs=1e-4)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import ledger as module
+from harness.store import ledger as module
 from harness.errors import HarnessError
 from harness.store.ledger import Ledger
 

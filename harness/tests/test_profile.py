@@ -10,11 +10,13 @@ from harness.data import dataset_info
 from harness.errors import HarnessError
 from harness.judging.deviations import deviations
 from harness.plan.case import expand
+from harness.plan.cast import player
 from harness.plan.catalogue import load_catalogue
 from harness.plan.plan import wanted_epochs
 from harness.plan.profile import FOLDER, load_profile
 from harness.plan.recipe import Recipe
 from harness.plan.run import ModelSpec, Run, source_of
+from harness.plan.study import study
 from harness.plan.wanted import wanted
 from models import anatomy, create_model, describe
 
@@ -55,7 +57,7 @@ NETWORKS = {
     for dataset in profile.datasets
     for role in [*profile.roles, *profile.variants]
     for lead in profile.roles[profile.lead(role)]
-    for spec in [profile.player(role, lead).model]
+    for spec in [player(profile, role, lead).model]
 }
 
 
@@ -135,8 +137,8 @@ def test_a_role_with_two_models_makes_two_cases_with_different_runs(profile):
 
 VARIANTS = """
 [variants]
-vit_heads_2 = {of = "vit", model = {heads = 2}}
-vit_heads_4 = {of = "vit", model = {heads = 4}}
+more = {of = "vit", study = "heads", at = 4, model = {heads = 4}}
+vit_heads_2 = {of = "vit", study = "heads", at = 2, model = {heads = 2}}
 vit_weak = {of = "vit", recipe = {mixup = 0.0, cutmix = 0.0}}
 vit_little = {of = "vit", share = 0.0625}
 """
@@ -144,17 +146,17 @@ vit_little = {of = "vit", share = 0.0625}
 
 def test_a_variant_differs_from_its_role_in_what_it_says_and_in_nothing_else(profile):
     mine = profile(GOOD + VARIANTS)
-    roles = ["vit", "vit_heads_*", "vit_weak", "vit_little"]
+    roles = ["vit", study("heads", of="vit"), "vit_weak", "vit_little"]
     cases, missing = expand("L16", None, roles, ["fourier"], mine)
     assert missing == []
     assert [case.cast["vit"].overrides for case in cases] == [{}, {"depth": 2}]
     case = cases[1]
-    assert case.roles == ("vit", "vit_heads_2", "vit_heads_4", "vit_weak", "vit_little")
+    assert case.roles == ("vit", "vit_heads_2", "more", "vit_weak", "vit_little")
     runs = {role: case.run(role, 0, "fingerprint") for role in case.roles}
     assert len({run.run_id for run in runs.values()}) == 5
     plain = runs["vit"].model_dump()
     for role, key, value in (
-        ("vit_heads_4", "model", {"name": "vit_micro", "overrides": {"depth": 2, "heads": 4}}),
+        ("more", "model", {"name": "vit_micro", "overrides": {"depth": 2, "heads": 4}}),
         ("vit_weak", "recipe", {**plain["recipe"], "mixup": 0.0, "cutmix": 0.0}),
         ("vit_little", "train_images", 90),
     ):
@@ -168,7 +170,7 @@ def test_networks_with_weights_from_elsewhere_and_a_persons_own_come_in_no_varia
     weights = tmp_path / "weights.safetensors"
     assert list(mine.with_subject("my_net:factory").variants) == ["vit_weak", "vit_little"]
     fixed = mine.with_subject("my_net:factory", weights)
-    assert expand("L6", None, ["vit", "vit_weak"], ["fourier"], fixed) == ([], ["vit_weak"])
+    assert expand("L6", None, ["vit", "vit_weak"], ["fourier"], fixed) == ([], ["model for role vit_weak"])
 
 
 @pytest.mark.parametrize(
@@ -178,6 +180,11 @@ def test_networks_with_weights_from_elsewhere_and_a_persons_own_come_in_no_varia
         ('vit = {of = "resnet"}', "variants.vit: there is a role of this name"),
         ('x = {of = "vit", recipe = {mixupp = 1.0}}', "variants.x.recipe.mixupp.*did you mean 'mixup'"),
         ('x = {of = "vit", share = 1.5}', "variants.x.share"),
+        ('x = {of = "vit", study = "heads"}', "study = 'heads' and at = None: a point of a study needs both"),
+        (
+            'x = {of = "vit", study = "heads", at = 2}\ny = {of = "vit", study = "heads", at = 2}',
+            "variants.x and variants.y are the same point",
+        ),
         ('x = {of = "vit", modell = {}}', "unknown key 'variants.x.modell'; did you mean 'model'"),
     ],
 )
@@ -219,7 +226,7 @@ def test_weights_are_wanted_as_far_as_is_measured(profile):
 
 
 def test_a_role_nobody_plays_makes_no_case(profile):
-    assert expand("F3", None, ["vit", "swin"], ["fourier"], profile()) == ([], ["swin"])
+    assert expand("F3", None, ["vit", "swin"], ["fourier"], profile()) == ([], ["model for role swin"])
 
 
 def test_the_identity_of_a_run_is_all_that_it_is_made_of():
@@ -344,7 +351,7 @@ def test_after_the_warmup_only_its_epochs_count(profile):
 
 def test_a_study_of_other_numbers_than_the_papers_says_so():
     claim = load_catalogue(CATALOGUE)["L16"]
-    (case,), _ = expand("L16", None, ["vit_heads_*"], [wanted("hessian", after=0)], load_profile("mini"))
+    (case,), _ = expand("L16", None, [study("heads", of="vit")], [wanted("hessian", after=0)], load_profile("mini"))
     assert "heads 1, 2, 4, 6 instead of 1, 2, 3, 4, 5, 6, 7, 8, 9" in deviations(claim, case, "CIFAR-10")
 
 

@@ -1,4 +1,4 @@
-"""The figures of the report, chosen by the name of the probe that wrote the table.
+"""The figures of the report, chosen by the probe that wrote the table.
 
 A new probe adds a module with `NUMERIC` and `TEXT`, the columns it needs, and `draw(table, paper) -> [Drawing]`, and a
 line in `PROBES`.
@@ -6,13 +6,14 @@ line in `PROBES`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from harness.report.figures import fit, fourier, hessian, landscape, lesion, noise, prediction, similarity, variance
+from harness.report.figures.correspondence import corresponding
 from harness.report.figures.style import Drawing, Paper, figure_style, to_svg
-from harness.report.figures.variants import corresponding
-from harness.report.measured import measured
-from harness.report.tables import TableError, read_table
+from harness.report.measured import measured, points_of
+from harness.report.tables import TableError, chosen_columns, read_table
 
 PROBES = {
     "fit": fit,
@@ -30,19 +31,21 @@ __all__ = ["Drawing", "Paper", "draw"]
 
 
 def draw(path: Path, paper: Paper, key: str) -> list[Drawing]:
-    """The figures for the table at `path`, whose stem names the probe; `key` keeps the ids of one page apart.
+    """The figures for the table at `path`, which says what it holds; `key` keeps the ids of one page apart.
 
     Raises:
         TableError: no figure can be drawn from this table; the message says why.
     """
-    how = measured(path.stem)
-    if how is None or how.probe not in PROBES:
-        raise TableError(f"there is no figure for the probe {path.stem!r}; the table is there to be read")
+    table = read_table(path)
+    how = measured(table)
+    if how.probe not in PROBES:
+        raise TableError(f"there is no figure for the probe {how.probe!r}; the table is there to be read")
     probe = PROBES[how.probe]
+    paper = replace(corresponding(paper, how), points=points_of(table))
     # Spectra are taken at several moments; of the other probes, what is not said is the end.
     moment = [how.moment] if how.after != 1 or how.probe == "hessian" else []
     with figure_style():
-        drawings = probe.draw(read_table(path, probe.NUMERIC, probe.TEXT), corresponding(paper, how))
+        drawings = probe.draw(chosen_columns(table, path.name, probe.NUMERIC, probe.TEXT), paper)
         for drawing in drawings:
             drawing.title = ", ".join([drawing.title, *moment, *how.manner])
             for number, panel in enumerate(drawing.panels):

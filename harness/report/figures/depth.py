@@ -24,7 +24,6 @@ from harness.report.figures.style import (
     dot,
     legend_below,
     panel_axes,
-    role_colour,
 )
 from harness.report.numbers import fixed
 
@@ -70,7 +69,7 @@ def depth_panels(curves: dict[str, pd.DataFrame], paper: Paper, quantity: Quanti
     """A panel per role."""
     panels = []
     for role, curve in curves.items():
-        colour, model, published = role_colour(role), curve["model"].iloc[0], paper.of(role, quantity.column)
+        colour, model, published = paper.colour(role), curve["model"].iloc[0], paper.of(role, quantity.column)
         if quantity.rescale:
             published = [rescaled(series, curve["mean"].mean()) for series in published]
         values = [curve["low"], curve["high"], *(series.values for series in published)]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from harness.plan.catalogue import Series
-from harness.report.figures.style import INK, PAPER, Panel, Paper, dot, legend_below, panel_axes, role_colour
+from harness.report.figures.style import INK, PAPER, Panel, Paper, dot, legend_below, panel_axes
 from harness.report.numbers import fixed, plain
 
 LONGEST = 60  # letters that fit across the plot; the whole name stands in the words for the figure
@@ -72,7 +72,7 @@ def our_panel(
     words = []
     for row, (role, model) in enumerate(models.items()):
         mine = values.loc[values["role"] == role, measure.quantity]
-        axes.plot(mine, [row] * len(mine), "o", color=role_colour(role), alpha=0.6, markeredgecolor="none")
+        axes.plot(mine, [row] * len(mine), "o", color=paper.colour(role), alpha=0.6, markeredgecolor="none")
         axes.plot([mine.mean()], [row], "|", color=INK, markersize=10, markeredgewidth=1.6)
         words.append(f"{role} ({model}) {measure.text(mine.mean())}")
         for series, value in published.get(role, []):

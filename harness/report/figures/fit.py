@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from harness.plan.catalogue import Series
+from harness.report.figures.correspondence import points
 from harness.report.figures.dots import Measure, dot_panels
 from harness.report.figures.studies import study_drawings
 from harness.report.figures.style import Drawing, Paper
-from harness.report.figures.variants import points
 from harness.report.tables import TableError, weighted_mean
 
 NUMERIC = ("seed", "images", "nll")
@@ -40,4 +40,6 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
 
 def by_error(paper: Paper, role: str) -> list[tuple[Series, float]]:
     """Where the paper plots the error over NLL_train, that is what stands on its x axis."""
-    return [(series, series.x[0]) for series in paper.of(role, "error") if series.over == NLL.quantity and series.x]
+    return [
+        (series, float(series.x[0])) for series in paper.of(role, "error") if series.over == NLL.quantity and series.x
+    ]

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from harness.report.cells import Table, with_note
+from harness.report.figures.correspondence import points
 from harness.report.figures.dots import Measure, shortened
 from harness.report.figures.studies import study_drawings
 from harness.report.figures.style import (
@@ -22,9 +23,7 @@ from harness.report.figures.style import (
     dot,
     legend_below,
     panel_axes,
-    role_colour,
 )
-from harness.report.figures.variants import points
 from harness.report.numbers import fixed, plain, significant
 from harness.report.spectra import NUMERIC, TEXT, OverSeeds, by_seed, mean_ape, mean_nep
 from harness.report.tables import TableError
@@ -48,7 +47,7 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
     models = table.drop_duplicates("role").set_index("role")["model"].to_dict()
     losses = [l2 for l2 in LOSSES if (table["l2"] == l2).any()]
     edges = bins(table["eigenvalue"].to_numpy())
-    panels = [spectra_panel(table, models, l2, edges) for l2 in losses]
+    panels = [spectra_panel(table, models, l2, edges, paper) for l2 in losses]
     batches, seeds = table.groupby(["role", "seed"])["sample"].nunique().max(), table["seed"].nunique()
     caption = (
         f"The {table['rank'].max():.0f} eigenvalues of largest magnitude of each of {batches} mini-batches and of "
@@ -77,7 +76,7 @@ def bins(values: np.ndarray) -> np.ndarray:
     return np.concatenate([-outwards(-values.min())[::-1], [0.0], outwards(values.max())])
 
 
-def spectra_panel(table: pd.DataFrame, models: dict[str, str], l2: bool, edges: np.ndarray) -> Panel:
+def spectra_panel(table: pd.DataFrame, models: dict[str, str], l2: bool, edges: np.ndarray, paper: Paper) -> Panel:
     figure, axes = panel_axes(height=0.62 * len(models), below=0.6, left=0.12, top=0.05)
     shares = {role: histogram(table, role, l2, edges) for role in models}
     tallest = max(share.max() for share in shares.values()) or 1.0
@@ -86,7 +85,7 @@ def spectra_panel(table: pd.DataFrame, models: dict[str, str], l2: bool, edges: 
     words = []
     for row, (role, model) in enumerate(models.items()):
         base = row + 0.42
-        axes.stairs(base - 0.55 * shares[role] / tallest, edges, baseline=base, fill=True, color=role_colour(role))
+        axes.stairs(base - 0.55 * shares[role] / tallest, edges, baseline=base, fill=True, color=paper.colour(role))
         axes.axhline(base, color=MUTED, linewidth=0.5)
         size, sign = mean_ape(table, role, l2=l2), mean_nep(table, role, l2=l2)
         axes.plot([size.mean], [base], "^", color=INK, markersize=5, clip_on=False, zorder=3)

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from harness.readings import rings
 from harness.report.figures.depth import DASHED
 from harness.report.figures.landscape_maps import common_scale, contour, surface
-from harness.report.figures.style import Drawing, Panel, Paper, legend_below, panel_axes, role_colour
+from harness.report.figures.style import Drawing, Panel, Paper, legend_below, panel_axes
 from harness.report.numbers import fixed, plain
 from harness.report.tables import TableError
 
@@ -96,7 +96,7 @@ def ring_panel(networks: list[Network], name: str, paper: Paper) -> Panel:
     figure, axes = panel_axes(below=1.05, left=0.6)
     lines, words = [], []
     for one in networks:
-        colour = role_colour(one.role)
+        colour = paper.colour(one.role)
         spread = pd.concat(one.rings).groupby("r")[name].agg(["mean", "min", "max"])
         axes.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.2, linewidth=0)
         axes.plot(spread.index, spread["mean"], "o-", color=colour, markeredgecolor="none")

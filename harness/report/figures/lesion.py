@@ -20,7 +20,6 @@ from harness.report.figures.style import (
     Paper,
     legend_below,
     panel_axes,
-    role_colour,
 )
 from harness.report.numbers import fixed
 from harness.report.tables import TableError, weighted_mean
@@ -44,7 +43,7 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
     panels = []
     for role in dict.fromkeys(table["role"]):
         mine = units[units["role"] == role].sort_values("unit").reset_index(drop=True)
-        panels.append(our_panel(role, mine, means[means["role"] == role]))
+        panels.append(our_panel(role, mine, means[means["role"] == role], paper))
         panels += [paper_panel(role, series, paper) for series in paper.of(role, QUANTITY)]
     caption = (
         "Accuracy with one unit taken out minus accuracy of the whole network: of a convolutional block its 3×3 "
@@ -55,8 +54,8 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
     return [Drawing("lesion", "Accuracy lost with each unit", caption, panels)]
 
 
-def our_panel(role: str, units: pd.DataFrame, means: pd.DataFrame) -> Panel:
-    colour, name = role_colour(role), f"{role}: {units['model'].iloc[0]}"
+def our_panel(role: str, units: pd.DataFrame, means: pd.DataFrame, paper: Paper) -> Panel:
+    colour, name = paper.colour(role), f"{role}: {units['model'].iloc[0]}"
     heights = means.groupby("unit")[COLUMN].mean().reindex(units["unit"]).to_list()
     figure, axes = bars(heights, units["kind"].to_list(), colour)
     for border in units.index[units["stage"].diff() > 0]:

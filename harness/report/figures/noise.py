@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from harness.plan.catalogue import Series
 from harness.readings import calibrated
 from harness.report.figures.depth import DASHED
-from harness.report.figures.style import Drawing, Panel, Paper, legend_below, panel_axes, role_colour
+from harness.report.figures.style import Drawing, Panel, Paper, legend_below, panel_axes
 from harness.report.numbers import fixed, plain
 from harness.report.tables import TableError, weighted_mean
 
@@ -31,7 +31,7 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
     chosen = table[table["amplitude"] == amplitude]
     means = weighted_mean(chosen, ["role", "seed", "frequency"], COLUMN, "images")
     models = table.drop_duplicates("role").set_index("role")["model"]
-    panels = [our_panel(means, models)]
+    panels = [our_panel(means, models, paper)]
     published = {role: paper.of(role, QUANTITY) for role in roles}
     if any(published.values()):
         panels.append(paper_panel(published, paper))
@@ -48,12 +48,12 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
     return [Drawing("noise", "Noise by frequency", caption, panels)]
 
 
-def our_panel(means: pd.DataFrame, models: pd.Series) -> Panel:
+def our_panel(means: pd.DataFrame, models: pd.Series, paper: Paper) -> Panel:
     figure, axes = panel_axes(below=0.75)
     lines, words = [], []
     for role, model in models.items():
         spread = means[means["role"] == role].groupby("frequency")[COLUMN].agg(["mean", "min", "max"])
-        colour = role_colour(str(role))
+        colour = paper.colour(str(role))
         axes.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.2, linewidth=0)
         axes.plot(spread.index, spread["mean"], "o-", color=colour, markeredgecolor="none")
         lines.append(Line2D([], [], color=colour, label=f"{role}: {model}"))
@@ -70,9 +70,9 @@ def paper_panel(published: dict[str, list[Series]], paper: Paper) -> Panel:
     for role, several in published.items():
         for series in several:
             axes.plot(
-                series.x or [], series.values, "o", linestyle=DASHED, color=role_colour(role), markeredgecolor="none"
+                series.x or [], series.values, "o", linestyle=DASHED, color=paper.colour(role), markeredgecolor="none"
             )
-            lines.append(Line2D([], [], color=role_colour(role), linestyle=DASHED, label=series.name))
+            lines.append(Line2D([], [], color=paper.colour(role), linestyle=DASHED, label=series.name))
             words.append(f"{series.name} {', '.join(fixed(value, 1) for value in series.values)}")
     axes.set(xlabel="frequency (π)", ylabel="Δ accuracy (pp)")
     axes.grid(axis="y")

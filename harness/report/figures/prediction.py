@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from harness.report.figures.correspondence import points
 from harness.report.figures.dots import Measure, dot_panels
 from harness.report.figures.studies import study_drawings
 from harness.report.figures.style import Drawing, Paper
-from harness.report.figures.variants import points
 from harness.report.tables import TableError, weighted_mean
 
 NUMERIC = ("seed", "images", "correct")

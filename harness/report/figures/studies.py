@@ -1,13 +1,13 @@
 """A number against what a study of the paper varies: data, kernel, epochs, patch, heads, width (Figs 5b, 7, C.2-C.6).
 
-Every role that is a point of the study counts, e.g. `vit_heads_1`, `vit_heads_3` and `vit_heads_6`.
+Every role that is a point of a study of the claim counts.
 """
 
 from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,49 +18,38 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from harness.plan.catalogue import Series
+from harness.plan.study import Place, Point, in_order
 from harness.report.figures.depth import DASHED
 from harness.report.figures.dots import Measure
-from harness.report.figures.style import Drawing, Panel, Paper, legend_below, panel_axes, role_colour
-from harness.report.figures.variants import Variant, curve, variant
+from harness.report.figures.style import Drawing, Panel, Paper, legend_below, panel_axes
 from harness.report.numbers import fixed, plain
 
-AXES = {
-    "heads": "heads",
-    "width": "width per head",
-    "data": "share of the training images",
-    "epochs": "epochs",
-    "patch": "patch size",
-    "kernel": "kernel size",
-}
-IN_THE_PAPER = {"patch": "2, 4 and 8 in the paper", "kernel": "global: 8×8 in the paper"}
-SCALING = ("heads", "width")  # where the paper fits a power law
 LEAST = 3  # points of a course
 LONGEST_LINE = 58  # letters of a legend
 CLOSEST = 0.1  # of the axis, between two of its labels
 
-Study = dict[str, dict[str, Variant]]  # base -> role -> its point
+Study = dict[str, dict[str, Point]]  # role that is varied -> role -> its point
 
 
 @dataclass(frozen=True)
 class Course:
-    """A line of a plot: heights over x, which `labels` spell as role or paper do; of ours, also the seeds of each."""
+    """A line of a plot: heights at the places of a study; of ours, also the seeds of each."""
 
     text: str
-    x: list[float]
-    labels: list[str]
+    at: list[Place]
     heights: list[float]
     style: dict[str, Any]
     seeds: list[np.ndarray]
 
 
 def study_drawings(values: pd.DataFrame, measures: Sequence[Measure], paper: Paper) -> list[Drawing]:
-    """A drawing for each study of which some role has enough points.
+    """A drawing for each study of the claim of which some role has enough points.
 
     Args:
         values: role, seed and a column for each measure.
     """
     drawings = []
-    for name, study in studies(list(dict.fromkeys(values["role"]))).items():
+    for name, study in studies(list(dict.fromkeys(values["role"])), paper).items():
         panels = [panel for measure in measures for panel in course_panels(values, name, study, measure, paper)]
         words = " and ".join(measure.words for measure in measures)
         caption = "Line: mean over seeds. Dots: one seed."
@@ -69,92 +58,111 @@ def study_drawings(values: pd.DataFrame, measures: Sequence[Measure], paper: Pap
                 f" Dashed: the paper's ({paper.figure}, {paper.dataset}), digitised; compare the courses, not the "
                 "heights, where data set, schedule or network differ from ours."
             )
-        drawings.append(Drawing(f"study-{name}", f"{words} against {AXES[name]}", caption, panels))
+        drawings.append(Drawing(f"study-{name}", f"{words} against {paper.studies[name].axis}", caption, panels))
     return drawings
 
 
-def studies(roles: list[str]) -> dict[str, Study]:
+def studies(roles: list[str], paper: Paper) -> dict[str, Study]:
     found: dict[str, Study] = {}
     for role in roles:
-        if (point := variant(role)) and point.study in AXES:
-            found.setdefault(point.study, {}).setdefault(point.base, {})[role] = point
+        if (point := paper.points.get(role)) and point.study in paper.studies:
+            found.setdefault(point.study, {}).setdefault(point.of, {})[role] = point
     for base, points in found.get("data", {}).items():
-        if base in roles:
-            points[base] = Variant(base, "data", 1.0, "1")
+        if base in roles:  # a role that stands for itself has all data
+            points[base] = Point(of=base, study="data", at=1.0)
     return {name: study for name, study in found.items() if max(map(len, study.values())) >= LEAST}
 
 
 def published(study: Study, name: str, measure: Measure, paper: Paper) -> list[Series]:
     of_bases = [series for base in study for series in paper.of(base, measure.quantity)]
-    return [series for series in of_bases if curve(series)[0] == name and len(series.values) > 1]
+    return [series for series in of_bases if series.over == name and len(series.values) > 1]
 
 
 def course_panels(values: pd.DataFrame, name: str, study: Study, measure: Measure, paper: Paper) -> list[Panel]:
     """One, or where the paper's values need an axis of their own, two."""
-    theirs = [paper_course(series, name, measure, paper) for series in published(study, name, measure, paper)]
-    ours = [our_course(values, base, points, name, measure) for base, points in study.items()]
-    label = f"{AXES[name]} ({IN_THE_PAPER[name]})" if name in IN_THE_PAPER else AXES[name]
+    theirs = [paper_course(series, measure, paper) for series in published(study, name, measure, paper)]
+    ours = [our_course(values, base, points, measure, paper) for base, points in study.items()]
+    label = paper.studies[name].axis
     if measure.comparable or not theirs:
-        return [course_panel("", [*ours, *theirs], label, measure)]
+        return [course_panel("", name, [*ours, *theirs], label, measure)]
     title = f"paper: {paper.figure}, {paper.dataset}"
-    return [course_panel("ours", ours, label, measure), course_panel(title, theirs, AXES[name], measure)]
+    return [course_panel("ours", name, ours, label, measure), course_panel(title, name, theirs, label, measure)]
 
 
-def our_course(values: pd.DataFrame, base: str, points: dict[str, Variant], name: str, measure: Measure) -> Course:
+def our_course(values: pd.DataFrame, base: str, points: dict[str, Point], measure: Measure, paper: Paper) -> Course:
     """Means over the seeds; on a logarithmic axis those of the logarithms."""
-    order = sorted(points, key=lambda role: points[role].x)
+    order = sorted(points, key=lambda role: in_order(points[role].at))
     seeds = [values.loc[values["role"] == role, measure.quantity].to_numpy() for role in order]
     means = [float(np.exp(np.log(each).mean()) if measure.log else each.mean()) for each in seeds]
-    x = [points[role].x for role in order]
-    text = f"{base}, ours{power_law(x, means, name, measure)}"
-    style = {"color": role_colour(base), "marker": "o", "markeredgecolor": "none"}
-    return Course(text, x, [points[role].label for role in order], means, style, seeds)
+    at = [points[role].at for role in order]
+    text = f"{base}, ours{power_law(at, means, points[order[0]].study, measure, paper)}"
+    style = {"color": paper.colour(base), "marker": "o", "markeredgecolor": "none"}
+    return Course(text, at, means, style, seeds)
 
 
-def paper_course(series: Series, name: str, measure: Measure, paper: Paper) -> Course:
-    x = curve(series)[1]
+def paper_course(series: Series, measure: Measure, paper: Paper) -> Course:
+    at = list(series.x or [])
     heights = [measure.scale * value for value in series.values]
-    labels = [f"1/{1 / place:.0f}" if name == "data" and place < 1 else plain(place) for place in x]
-    text = f"{paper.label(series)}{power_law(x, heights, name, measure)}"
-    style = {"color": role_colour(series.role), "marker": "D", "fillstyle": "none", "linestyle": DASHED, "linewidth": 1}
-    return Course(text, x, labels, heights, style, [])
+    text = f"{paper.label(series)}{power_law(at, heights, series.over or '', measure, paper)}"
+    colour = paper.colour(series.role)
+    style = {"color": colour, "marker": "D", "fillstyle": "none", "linestyle": DASHED, "linewidth": 1}
+    return Course(text, at, heights, style, [])
 
 
-def power_law(x: list[float], heights: list[float], name: str, measure: Measure) -> str:
+def power_law(at: Sequence[Place], heights: list[float], name: str, measure: Measure, paper: Paper) -> str:
     """The log-log slope, where the paper gives one."""
-    fits = [(place, height) for place, height in zip(x, heights, strict=True) if height > 0]
-    if not measure.log or name not in SCALING or len(fits) < LEAST:
+    pairs = zip(at, heights, strict=True)
+    fits = [(place, height) for place, height in pairs if height > 0 and not isinstance(place, str)]
+    if not measure.log or not paper.studies[name].power_law or len(fits) < LEAST:
         return ""
     sizes, values = np.log(fits).T
     return f" (slope\N{NO-BREAK SPACE}{fixed(np.polyfit(sizes, values, 1)[0], 2)})"
 
 
-def course_panel(title: str, courses: list[Course], label: str, measure: Measure) -> Panel:
+def course_panel(title: str, study: str, courses: list[Course], label: str, measure: Measure) -> Panel:
     names = [textwrap.fill(course.text, LONGEST_LINE) for course in courses]
     figure, axes = panel_axes(below=0.5 + 0.14 * sum(name.count("\n") + 1 for name in names))
+    x = positions(place for course in courses for place in course.at)
     for course in courses:
-        for place, seeds in zip(course.x, course.seeds, strict=False):
-            axes.plot([place] * len(seeds), seeds, "o", color=course.style["color"], alpha=0.5, markersize=3, mew=0)
-        axes.plot(course.x, course.heights, **course.style)
-    finish(axes, courses, label, measure)
+        for place, seeds in zip(course.at, course.seeds, strict=False):
+            axes.plot([x[place]] * len(seeds), seeds, "o", color=course.style["color"], alpha=0.5, markersize=3, mew=0)
+        axes.plot([x[place] for place in course.at], course.heights, **course.style)
+    finish(axes, study, courses, x, label, measure)
     legend_below(
         axes, [Line2D([], [], **course.style, label=name) for course, name in zip(courses, names, strict=True)], 1
     )
-    return Panel(
-        title, figure, f"{measure.words} against {label}. {'; '.join(in_words(course, measure) for course in courses)}."
-    )
+    words = "; ".join(in_words(course, study, measure) for course in courses)
+    return Panel(title, figure, f"{measure.words} against {label}. {words}.")
 
 
-def in_words(course: Course, measure: Measure) -> str:
-    told = [f"{label}: {measure.text(height)}" for label, height in zip(course.labels, course.heights, strict=True)]
+def positions(places: Iterable[Place]) -> dict[Place, float]:
+    """Where each place stands on the axis: a number where it is, but one after the other where some are words."""
+    ordered = sorted(dict.fromkeys(places), key=in_order)
+    if any(isinstance(place, str) for place in ordered):
+        return {place: float(number) for number, place in enumerate(ordered)}
+    return {place: float(place) for place in ordered}
+
+
+def spelt(study: str, place: Place) -> str:
+    if isinstance(place, str):
+        return place
+    return f"1/{1 / place:.0f}" if study == "data" and place < 1 else plain(place)
+
+
+def in_words(course: Course, study: str, measure: Measure) -> str:
+    pairs = zip(course.at, course.heights, strict=True)
+    told = [f"{spelt(study, place)}: {measure.text(height)}" for place, height in pairs]
     return f"{course.text}: {', '.join(told)}"
 
 
-def finish(axes: Axes, courses: list[Course], label: str, measure: Measure) -> None:
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_locator(NullLocator())
-    places = ticks(courses)
-    axes.set_xticks(list(places), list(places.values()))
+def finish(axes: Axes, study: str, courses: list[Course], x: dict[Place, float], label: str, measure: Measure) -> None:
+    if any(isinstance(place, str) for place in x):
+        shown = list(x)
+    else:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+        shown = ticks(courses)
+    axes.set_xticks([x[place] for place in shown], [spelt(study, place) for place in shown])
     if measure.log:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -167,13 +175,12 @@ def finish(axes: Axes, courses: list[Course], label: str, measure: Measure) -> N
     axes.grid(axis="y")
 
 
-def ticks(courses: list[Course]) -> dict[float, str]:
+def ticks(courses: list[Course]) -> list[Place]:
     """At the points, ours first, as far as there is room between."""
-    everything = [x for course in courses for x in course.x]
+    everything = [float(place) for course in courses for place in course.at]
     apart = CLOSEST * math.log(max(everything) / min(everything))
-    chosen: dict[float, str] = {}
-    for course in courses:
-        for x, label in zip(course.x, course.labels, strict=True):
-            if all(abs(math.log(x / other)) >= apart for other in chosen):
-                chosen[x] = label
+    chosen: list[Place] = []
+    for place in (place for course in courses for place in course.at):
+        if all(abs(math.log(float(place) / float(other))) >= apart for other in chosen):
+            chosen.append(place)
     return chosen

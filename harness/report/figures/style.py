@@ -19,7 +19,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
-from harness.plan.catalogue import Series
+from harness.plan.catalogue import Series, StudyAxis
+from harness.plan.study import Point
 from harness.report.cells import Table
 
 # Placeholders that matplotlib draws with; in the SVG each becomes the CSS variable of the same name, so that one
@@ -32,6 +33,7 @@ ROLES = {
         ("vit", "resnet", "alternet", "preact_resnet", "pit", "swin", "resnext", "twins", "mixer", "conv_vit", "other")
     )
 }
+LARGE = {"resnet_large": "resnet", "vit_large": "vit"}  # another size of the same network
 DEPTHS = tuple(f"#0301{step:02x}" for step in range(1, 10))
 VARIABLES = {
     INK: "--ink",
@@ -81,17 +83,28 @@ STYLE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Paper:
-    """What the paper shows for the claim: its digitised curves and the data set they were measured on."""
+    """What the paper shows for the claim: its digitised curves and the data set they were measured on.
+
+    Attributes:
+        studies: how the claim's studies are drawn.
+        points: of our roles that are points of a study.
+    """
 
     series: list[Series]
     dataset: str
     figure: str
+    studies: dict[str, StudyAxis] = field(default_factory=dict)
+    points: dict[str, Point] = field(default_factory=dict)
 
     def of(self, role: str, quantity: str) -> list[Series]:
         return [series for series in self.series if series.role == role and series.quantity == quantity]
 
     def label(self, series: Series) -> str:
         return f"paper: {series.name}, {self.dataset}"
+
+    def colour(self, role: str) -> str:
+        """A role has the same colour in every figure, the point of a study that of the role it varies."""
+        return role_colour(self.points[role].of if role in self.points else role)
 
 
 @dataclass
@@ -133,11 +146,8 @@ def panel_axes(height: float = 1.75, below: float = 0.42, left: float = 0.52, to
 
 
 def role_colour(role: str) -> str:
-    """A role has the same colour in every figure, a variant (`vit_heads_6`) that of the role it varies; its name stands
-    beside it.
-    """
-    families = [known for known in ROLES if f"{role}_".startswith(f"{known}_")]
-    return ROLES[max(families, key=len, default="other")]
+    """Of a role that stands for itself; its name stands beside it."""
+    return ROLES.get(LARGE.get(role, role), ROLES["other"])
 
 
 def dot(colour: str, marker: str, label: str) -> Line2D:

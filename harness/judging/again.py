@@ -1,0 +1,129 @@
+"""Every verdict of a results folder drawn again, from its tables and the catalogue alone: no store, no data, no torch.
+
+The same tests measure the same effects; only where their tables come from differs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.judging.effects import Effects
+from harness.judging.evidence import Effect, Evidence, Verdict, read_all_evidence
+from harness.judging.measured import FromResults
+from harness.plan.catalogue import Catalogue
+from harness.plan.wanted import Wanted, in_full
+
+TOLERANCE = 1e-9  # of an effect, relative: sums may be taken in another order
+
+
+@dataclass(frozen=True)
+class ClaimTest:
+    """A claim's test: the function, and the probes that its marker asks for."""
+
+    measure: Callable[[Effects], None]
+    probes: tuple[Wanted, ...]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One case, as its evidence has it and as it comes out today.
+
+    Attributes:
+        verdict: of today; None where it cannot be drawn, for the reason in `why`.
+        why: what differs, empty where nothing does.
+    """
+
+    name: str
+    before: Verdict
+    verdict: Verdict | None
+    why: list[str]
+
+    @property
+    def changed(self) -> bool:
+        return self.verdict != self.before
+
+
+def judge_again(
+    results: Path, catalogue: Catalogue, tests: Mapping[tuple[str, str | None], ClaimTest]
+) -> Iterator[Judged]:
+    """Judge each case of a results folder that has a verdict.
+
+    Args:
+        tests: (claim, part) -> its test.
+
+    Raises:
+        HarnessError: an evidence file is not evidence.
+    """
+    for (claim, name), evidence in read_all_evidence(results).items():
+        if evidence.verdict == "not run":
+            continue
+        case = f"{claim} {name}"
+        test = tests.get((claim, evidence.rule.part))
+        try:
+            if test is None:
+                raise HarnessError("no test of today judges it")
+            rule = catalogue[claim].rule(evidence.rule.part)
+            tables = FromResults(results, evidence, test.probes)
+            effects = Effects(catalogue[claim], rule, test.probes, tables)
+            test.measure(effects)
+            verdict, _ = effects.judge()
+        except HarnessError as error:
+            yield Judged(case, evidence.verdict, None, [str(error)])
+            continue
+        why = ["another rule"] if rule.sha256 != evidence.rule.sha256 else []
+        why += [f"another statistic: {change}" for change in changes(evidence, effects.in_order())]
+        yield Judged(case, evidence.verdict, verdict, why)
+
+
+def changes(evidence: Evidence, today: list[Effect]) -> list[str]:
+    """How the effects differ from those that were judged."""
+    before = {effect.name: effect for effect in evidence.effects}
+    found = [f"{name!r} is no longer measured" for name in before if name not in {effect.name for effect in today}]
+    for effect in today:
+        old = before.get(effect.name)
+        if old is None:
+            found.append(f"{effect.name!r} is new")
+        elif differs(old.value, effect.value) or differs(old.low, effect.low) or differs(old.high, effect.high):
+            found.append(f"{effect.name!r} was {numbers(old)}, is {numbers(effect)}")
+    return found
+
+
+def differs(one: float | None, other: float | None) -> bool:
+    if one is None or other is None or one == other or (one != one and other != other):
+        return (one is None) != (other is None)
+    return abs(one - other) > TOLERANCE * max(abs(one), abs(other))
+
+
+def numbers(effect: Effect) -> str:
+    return f"{number(effect.value)} [{number(effect.low)}, {number(effect.high)}]"
+
+
+def number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"
+
+
+def load_tests(folder: Path) -> dict[tuple[str, str | None], ClaimTest]:
+    """The claims' tests in a folder of `test_*.py`, by (claim, part): found by the marker that pytest reads as well.
+
+    Raises:
+        HarnessError: the folder holds no such test.
+    """
+    found = {}
+    for path in sorted(folder.glob("test_*.py")):
+        spec = importlib.util.spec_from_file_location(f"claims.{path.stem}", path)
+        if spec is None or spec.loader is None:
+            continue
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        for test in vars(module).values():
+            for marker in getattr(test, "pytestmark", []):
+                if marker.name == "claim":
+                    key = marker.args[0], marker.kwargs.get("part")
+                    found[key] = ClaimTest(test, in_full(marker.kwargs["probes"]))
+    if not found:
+        raise HarnessError(f"no test of a claim in {folder}; expected the suite's claims/test_*.py")
+    return found

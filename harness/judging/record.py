@@ -1,0 +1,126 @@
+"""The evidence of a case, drawn up from what was judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.judging.deviations import deviations
+from harness.judging.evidence import (
+    CaseRecord,
+    Effect,
+    Evidence,
+    PaperValue,
+    Provenance,
+    RuleRecord,
+    Verdict,
+    write_evidence,
+)
+from harness.judging.measured import FromStore
+from harness.judging.verdict import by_protocol
+from harness.plan.case import NO_DATA, Case
+from harness.plan.catalogue import Catalogue
+from harness.plan.run import Run
+from harness.plan.wanted import ProbeRequest
+from harness.store import Store
+from harness.store.provenance import commit, versions
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all cases of a session stand on.
+
+    Attributes:
+        root: of the project.
+        fingerprints: data set -> fingerprint of its content, of those that are here; `titles` likewise.
+    """
+
+    root: Path
+    results: Path
+    store: Store
+    catalogue: Catalogue
+    fingerprints: dict[str, str]
+    titles: dict[str, str]
+
+    def measured(self, case: Case) -> FromStore:
+        return FromStore(case, self.fingerprints.get(case.dataset, ""), self.store)
+
+
+@dataclass(frozen=True)
+class Record:
+    """Leaves the evidence of one case.
+
+    Attributes:
+        test: file and line of the test that judges it.
+    """
+
+    case: Case
+    ground: Ground
+    test: str | None
+    _began: float = field(default_factory=time.monotonic)
+
+    def judged(self, verdict: Verdict, reason: str, effects: list[Effect]) -> None:
+        """With the tables behind it."""
+        tables = self.ground.measured(self.case).copy_to(self.ground.results)
+        self._write(verdict, reason, effects, tables)
+
+    def not_run(self, reason: str) -> None:
+        """That there is no verdict, and why."""
+        self._write("not run", reason, [], [])
+
+    def _write(self, verdict: Verdict, reason: str, effects: list[Effect], tables: list[str]) -> None:
+        case, claim = self.case, self.ground.catalogue[self.case.claim]
+        rule = claim.rule(case.part)
+        title = "no data" if case.dataset == NO_DATA else self.ground.titles.get(case.dataset, case.dataset)
+        evidence = Evidence(
+            claim=claim.id,
+            statement=claim.statement,
+            figure=claim.figure,
+            rule=RuleRecord(part=rule.part, text=rule.text, sha256=rule.sha256),
+            case=CaseRecord(
+                dataset=case.dataset,
+                dataset_title=title,
+                models={role: str(player) for role, player in case.players.items()},
+                seeds=case.seeds,
+                studies=case.points,
+            ),
+            verdict=verdict,
+            reason=reason,
+            effects=effects,
+            protocols=by_protocol(effects),
+            paper=[
+                PaperValue(name=wanted.name, value=wanted.paper, source=wanted.source or claim.figure)
+                for wanted in rule.effects
+                if wanted.paper is not None
+            ],
+            deviations=deviations(claim, case, title),
+            tables=tables,
+            provenance=self._provenance(),
+        )
+        write_evidence(self.ground.results, case.name, evidence)
+
+    def _provenance(self) -> Provenance:
+        fingerprint = self.ground.fingerprints.get(self.case.dataset)
+        runs = list(self.case.runs(fingerprint)) if fingerprint else []
+        metas = [meta for run, requests in runs if (meta := self._training(run, requests))]
+        sha, dirty = commit(self.ground.root)
+        return Provenance(
+            test=self.test,
+            commit=sha,
+            dirty=dirty,
+            versions=versions(),
+            device="; ".join(sorted({meta["device"] for meta in metas})) or "none",
+            dataset_fingerprint=fingerprint or "unknown",
+            run_ids=[run.run_id for run, _ in runs],
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            seconds=sum(meta["seconds"] for meta in metas) + time.monotonic() - self._began,
+        )
+
+    def _training(self, run: Run, requests: Sequence[ProbeRequest]) -> dict[str, Any] | None:
+        """What is known of a training: of its end, or of the last weights that were wanted of it."""
+        wanted = sorted({request.epoch for request in requests}, key=lambda epoch: (epoch is not None, -(epoch or 0)))
+        return next((meta for epoch in wanted if (meta := self.ground.store.meta(run.weights_key(epoch)))), None)
