@@ -171,7 +171,7 @@ def claim(request: pytest.FixtureRequest) -> Effects:
     record = request.node.stash[RECORD] = session.record(request.param, f"{path}:{(line or 0) + 1}")
     failure = None
     try:
-        effects = session.effects(request.param)
+        effects = session.effects(record)
     except (NotRun, HarnessError) as reason:
         failure = reason
     if failure is not None:

@@ -123,15 +123,16 @@ class Session:
         budget = self.options.budget
         return None if budget is None else self.began + budget - min(20.0, budget / 10)
 
-    def effects(self, case: Case) -> Effects:
+    def effects(self, record: Record) -> Effects:
         """What the test of a case works with.
 
         Raises:
             HarnessError: its data are not to be had, or one of its runs failed.
             NotRun: the session was stopped before its runs were done.
         """
+        case = record.case
         claim = self.catalogue[case.claim]
-        effects = Effects(claim, claim.rule(case.part), case.probes, self.ground.measured(case))
+        effects = Effects(claim, claim.rule(case.part), case.probes, record.measured)
         if not case.roles:
             return effects
         if case.dataset in self.unavailable:

@@ -9,7 +9,26 @@ Nothing here imports torch before it is needed: `list_models()` answers at once.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from models.checkpoint import BadCheckpoint as BadCheckpoint
+    from models.checkpoint import load_checkpoint as load_checkpoint
+    from models.errors import BadImageSize as BadImageSize
+    from models.errors import BadOption as BadOption
+    from models.errors import ModelError as ModelError
+    from models.errors import UnknownAnatomy as UnknownAnatomy
+    from models.errors import UnknownModel as UnknownModel
+    from models.errors import UnknownOverride as UnknownOverride
+    from models.factory import create_model as create_model
+    from models.foreign import NoWeights as NoWeights
+    from models.summary import describe as describe
+    from models.units.anatomy import Anatomy as Anatomy
+    from models.units.anatomy import Unit as Unit
+    from models.units.parts import Part as Part
+    from models.units.parts import register as register
+    from models.units.survey import anatomy as anatomy
+    from models.zoo import list_models as list_models
 
 _HOME = {
     "create_model": "factory",

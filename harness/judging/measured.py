@@ -62,6 +62,7 @@ class FromStore:
     case: Case
     fingerprint: str
     store: Store
+    _read: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -78,10 +79,15 @@ class FromStore:
     def read(self, role: str, probe: Wanted, seed: int) -> pd.DataFrame:
         run = self.case.run(role, seed, self.fingerprint)
         request = self.case.request(role, probe)
-        artifact = self.store.read(request.key(run.run_id))
-        if artifact is None:
-            raise HarnessError(f"no {request.probe} table of {run} in {self.store.root}; run the same command again")
-        return read_parquet(artifact.path / "table.parquet")
+        key = request.key(run.run_id)
+        if key not in self._read:
+            artifact = self.store.read(key)
+            if artifact is None:
+                raise HarnessError(
+                    f"no {request.probe} table of {run} in {self.store.root}; run the same command again"
+                )
+            self._read[key] = read_parquet(artifact.path / "table.parquet")
+        return self._read[key]
 
     def copy_to(self, results: Path) -> list[str]:
         """Write one table a probe, for all networks and seeds of the case: the results folder stands alone.

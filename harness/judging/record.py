@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,9 @@ class Ground:
     fingerprints: dict[str, str]
     titles: dict[str, str]
 
-    def measured(self, case: Case) -> FromStore:
-        return FromStore(case, self.fingerprints.get(case.dataset, ""), self.store)
+    @cached_property
+    def commit(self) -> tuple[str | None, bool | None]:
+        return commit(self.root)
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,14 @@ class Record:
     test: str | None
     _began: float = field(default_factory=time.monotonic)
 
+    @cached_property
+    def measured(self) -> FromStore:
+        """What the store holds of the case."""
+        return FromStore(self.case, self.ground.fingerprints.get(self.case.dataset, ""), self.ground.store)
+
     def judged(self, verdict: Verdict, reason: str, effects: list[Effect]) -> None:
         """With the tables behind it."""
-        tables = self.ground.measured(self.case).copy_to(self.ground.results)
-        self._write(verdict, reason, effects, tables)
+        self._write(verdict, reason, effects, self.measured.copy_to(self.ground.results))
 
     def not_run(self, reason: str) -> None:
         """That there is no verdict, and why."""
@@ -107,7 +113,7 @@ class Record:
         fingerprint = self.ground.fingerprints.get(self.case.dataset)
         runs = list(self.case.runs(fingerprint)) if fingerprint else []
         metas = [meta for run, requests in runs if (meta := self._training(run, requests))]
-        sha, dirty = commit(self.ground.root)
+        sha, dirty = self.ground.commit
         return Provenance(
             test=self.test,
             commit=sha,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from harness.probes._images import Images, image_batches, peek
+from harness.probes._images import Images, image_batches, peek, shape_of
 from harness.probes.kinds import UNIT
 from models import Unit, anatomy
 
@@ -53,7 +53,7 @@ def group_means(model: nn.Module, images: Images, measure: Callable[[Tensor], Te
     """
     first, batches = peek(image_batches(images))
     model.eval()
-    body = anatomy(model, example_shape=tuple(first.shape[1:]))
+    body = anatomy(model, example_shape=shape_of(first))
     sums: dict[int, Tensor] = {}
     sizes: dict[int, tuple[int, int]] = {}
     counts = torch.zeros(groups, dtype=torch.long)

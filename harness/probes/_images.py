@@ -36,6 +36,12 @@ def image_batches(images: Images) -> Iterator[Tensor]:
         yield pictures
 
 
+def shape_of(batch: Tensor) -> tuple[int, int, int]:
+    """Channels, height and width of a batch of images."""
+    _, channels, height, width = batch.shape
+    return channels, height, width
+
+
 def labelled_batches(images: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
     """Pairs of images and labels, checked.
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import HarnessError
-from harness.probes._images import labelled_batches, peek
+from harness.probes._images import labelled_batches, peek, shape_of
 from harness.probes.kinds import UNIT
 from models import Anatomy, BadOption, Unit, anatomy
 
@@ -59,7 +59,7 @@ def lesion(model: nn.Module, images: Iterable[tuple[Tensor, Tensor]], *, groups:
 
     (first, _), batches = peek(labelled_batches(images))
     model.eval()
-    body = anatomy(model, example_shape=tuple(first.shape[1:]))
+    body = anatomy(model, example_shape=shape_of(first))
     lesions = lesionable(body)
     if not lesions:
         raise HarnessError(f"{type(model).__name__} has no unit with a residual branch or a 3×3 convolution to lesion")

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import HarnessError
-from harness.probes._images import Images, image_batches, in_batches_of, peek
+from harness.probes._images import Images, image_batches, in_batches_of, peek, shape_of
 from harness.probes.kinds import UNIT
 from models import Unit, anatomy
 
@@ -78,7 +78,7 @@ def similarity(model: nn.Module, images: Images, *, minibatch: int = 100, groups
     """
     first, batches = peek(image_batches(images))
     model.eval()
-    body = anatomy(model, example_shape=tuple(first.shape[1:]))
+    body = anatomy(model, example_shape=shape_of(first))
     grams: dict[Unit, Tensor] = {}
     sums: list[Tensor] = []
     counts: list[int] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,8 @@ from harness.judging.evidence import Effect
 from harness.report import numbers
 from harness.report.cells import badge
 from harness.report.disputes import protocol_table
-from harness.report.figures import Drawing, Paper, draw
+from harness.report.drawn import Drawn
+from harness.report.figures.style import Drawing, Paper
 from harness.report.forest import forest
 from harness.report.summary import Case, Section, Summary
 from harness.report.tables import TableError
@@ -52,30 +54,42 @@ def write_page(results: Path, summary: Summary, title: str) -> Path:
     environment.filters |= {"interval": numbers.interval, "replicates": numbers.replicates, "plain": exact_plain}
     environment.filters |= {"value": exact_value, "percent": numbers.percent, "duration": numbers.duration}
     environment.filters |= {"anchor": anchor, "verdict": badge, "forest": forest}
+    environment.filters |= {"test": partial(test_link, results, summary.root)}
+    drawn = Drawn(results)
     html = environment.get_template("report.html").render(
         title=title,
         summary=summary,
         meanings=MEANINGS,
-        figures=partial(figures, results),
+        figures=partial(figures, drawn),
         protocols=partial(protocol_table, results),
     )
     path = results / "report.html"
     write_atomically(path, html.encode())
+    drawn.forget_the_rest()
     return path
 
 
-def figures(results: Path, section: Section, case: Case) -> list[Shown]:
+def figures(drawn: Drawn, section: Section, case: Case) -> list[Shown]:
     """Every table of the case, drawn or with the reason why not."""
     claim, evidence = section.claim, case.evidence
     paper = Paper(claim.series, claim.dataset_title, claim.figure, claim.studies) if claim else Paper([], "", "")
     shown = []
     for number, table in enumerate(evidence.tables):
         try:
-            drawings = draw(results / table, paper, f"{section.id}-{case.name}-{number}")
+            drawings = drawn.draw(table, paper, f"{section.id}-{case.name}-{number}")
             shown.append(Shown(table, drawings, None))
         except TableError as error:
             shown.append(Shown(table, [], str(error)))
     return shown
+
+
+def test_link(results: Path, root: Path, test: str) -> Markup:
+    """The file and line of a test, as a link where the file is at hand."""
+    file, _, line = test.rpartition(":")
+    if not (root / file).is_file():
+        return Markup("<code>{}</code>").format(test)
+    target = os.path.relpath(root / file, results).replace(os.sep, "/")
+    return Markup('<a href="{}#L{}"><code>{}</code></a>').format(target, line, test)
 
 
 def exact_value(effect: Effect) -> Markup:

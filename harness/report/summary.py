@@ -79,6 +79,7 @@ class Summary:
 
     folder: str
     catalogue: str
+    root: Path  # of the project that the catalogue is of
     sections: list[Section]
 
     @property
@@ -144,7 +145,7 @@ def summarise(results: Path, catalogue: Catalogue) -> Summary:
         cases.setdefault(claim, []).append(Case(name, evidence, warnings(evidence, catalogue)))
     known = [section_of(claim, cases.pop(claim.id, [])) for claim in catalogue.claims.values()]
     unknown = [stranger(claim, found) for claim, found in cases.items()]
-    return Summary(results.resolve().name, catalogue.path.name, known + unknown)
+    return Summary(results.resolve().name, catalogue.path.name, catalogue.path.parents[1], known + unknown)
 
 
 def section_of(claim: Claim, cases: list[Case]) -> Section:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 PACKAGES = ("torch", "timm", "numpy", "scipy", "pandas")
 
 
+@cache
 def versions() -> dict[str, str]:
     """Python and the packages that numbers depend on, read without importing them."""
     found = {"python": platform.python_version()}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.store import ledger as module
 from harness.errors import HarnessError
+from harness.store import ledger as module
 from harness.store.ledger import Ledger
 
 NUMBERS = {"0/0": 0.1, "0/1": math.inf, "0/2": math.nan, "0/3": -5e-324, "1/0": 1.7976931348623157e308}

@@ -675,6 +675,41 @@ def test_the_same_evidence_gives_the_same_bytes(example):
     assert built(example.results, example.claims) == example.text
 
 
+def test_what_did_not_change_is_not_drawn_again(tmp_path, claims, monkeypatch):
+    results = made.results_folder(tmp_path / "own", claims)
+    first = built(results, claims)
+    kept = {path.name for path in (results / "drawings").iterdir()}
+    assert len(kept) == 3  # F2, F3, A2
+    with monkeypatch.context() as context:
+        context.setattr("harness.report.figures.draw", lambda *_: pytest.fail("drawn again"))
+        assert built(results, claims) == first
+    path = results / "tables/A2/digits/prediction.parquet"
+    pd.read_parquet(path).assign(correct=0.0).to_parquet(path)
+    changed = built(results, claims)
+    assert section(changed, "A2") != section(first, "A2")
+    assert section(changed, "F2") == section(first, "F2")
+    now = {path.name for path in (results / "drawings").iterdir()}
+    assert len(now) == 3  # what the page no longer shows is forgotten
+    assert len(now - kept) == 1
+    (new,) = now - kept
+    (results / "drawings" / new).write_text('[{"name": "half')
+    assert built(results, claims) == changed
+
+
+def test_a_case_names_the_test_that_judged_it(results, claims, tmp_path):
+    for test, shown in (
+        ("claims/test_x.py:7", '<a href="../claims/test_x.py#L7"><code>claims/test_x.py:7</code></a>'),
+        ("claims/test_gone.py:7", "Judged by <code>claims/test_gone.py:7</code>"),
+    ):
+        (tmp_path / "claims").mkdir(exist_ok=True)
+        (tmp_path / "claims" / "test_x.py").touch()
+        judged = made.evidence(claims, "L4", [made.effect("error gap", 1, 0.5)])
+        origin = judged.provenance.model_copy(update={"test": test})
+        write_evidence(results, "digits", judged.model_copy(update={"provenance": origin}))
+        page = built(results, made.catalogue(tmp_path / "claims"))
+        assert shown in section(page, "L4")
+
+
 def test_no_deviation_is_said_to_be_the_papers_protocol(results, claims):
     write_evidence(results, "digits", made.evidence(claims, "L4", [made.effect("error gap", 1, 0.5)], deviations=[]))
     assert "none: the paper's own protocol" in words(section(built(results, claims), "L4"))

@@ -49,5 +49,6 @@ def draw(path: Path, paper: Paper, key: str) -> list[Drawing]:
         for drawing in drawings:
             drawing.title = ", ".join([drawing.title, *moment, *how.manner])
             for number, panel in enumerate(drawing.panels):
-                panel.svg = to_svg(panel.figure, f"{key}-{drawing.name}-{number}", panel.label)
+                if panel.figure is not None:
+                    panel.svg = to_svg(panel.figure, f"{key}-{drawing.name}-{number}", panel.label)
     return drawings

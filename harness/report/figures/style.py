@@ -112,7 +112,7 @@ class Panel:
     """One plot under its title; `label` says in words what it shows, for those who cannot see it."""
 
     title: str
-    figure: Figure
+    figure: Figure | None  # none where only its picture is kept
     label: str
     svg: Markup = field(default_factory=Markup)
 
