@@ -75,9 +75,7 @@ def _judge(results: Path) -> None:
         for reason in case.why:
             print(f"{'':<30} {reason}")
     changed = sum(case.changed for case in cases)
-    print(
-        f"{len(cases)} cases, {len(cases) - changed} with the verdict that their evidence has, {changed} with another"
-    )
+    print(f"{len(cases)} cases: {len(cases) - changed} verdicts as in the evidence, {changed} others")
     if changed:
         sys.exit(1)
 

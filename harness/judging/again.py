@@ -15,6 +15,7 @@ from harness.judging.effects import Effects
 from harness.judging.evidence import Effect, Evidence, Verdict, read_all_evidence
 from harness.judging.measured import FromResults
 from harness.plan.catalogue import Catalogue
+from harness.plan.study import Study
 from harness.plan.wanted import Wanted, in_full
 
 TOLERANCE = 1e-9  # of an effect, relative: sums may be taken in another order
@@ -22,9 +23,10 @@ TOLERANCE = 1e-9  # of an effect, relative: sums may be taken in another order
 
 @dataclass(frozen=True)
 class ClaimTest:
-    """A claim's test: the function, and the probes that its marker asks for."""
+    """A claim's test: the function, and the roles and probes that its marker asks for."""
 
     measure: Callable[[Effects], None]
+    roles: tuple[str | Study, ...]
     probes: tuple[Wanted, ...]
 
 
@@ -123,7 +125,7 @@ def load_tests(folder: Path) -> dict[tuple[str, str | None], ClaimTest]:
             for marker in getattr(test, "pytestmark", []):
                 if marker.name == "claim":
                     key = marker.args[0], marker.kwargs.get("part")
-                    found[key] = ClaimTest(test, in_full(marker.kwargs["probes"]))
+                    found[key] = ClaimTest(test, tuple(marker.kwargs["roles"]), in_full(marker.kwargs["probes"]))
     if not found:
         raise HarnessError(f"no test of a claim in {folder}; expected the suite's claims/test_*.py")
     return found

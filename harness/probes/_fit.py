@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from harness.probes._images import labelled_batches
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -26,11 +28,15 @@ def fit(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, groups: i
 
     Returns:
         A row a group: sample (the group), images (in the group), nll (nats).
+
+    Raises:
+        HarnessError: no images, or images without targets.
     """
     import pandas as pd
 
     model.eval()
-    losses = torch.cat([cross_entropy(model(inputs).float(), targets, reduction="none") for inputs, targets in batches])
+    pairs = labelled_batches(batches)
+    losses = torch.cat([cross_entropy(model(inputs).float(), targets, reduction="none") for inputs, targets in pairs])
     dealt = [losses.double().cpu()[group::groups] for group in range(min(groups, len(losses)))]
     rows = [(sample, len(part), part.mean().item()) for sample, part in enumerate(dealt)]
     return pd.DataFrame(rows, columns=["sample", "images", "nll"])

@@ -15,6 +15,7 @@ from harness.curvature.lanczos import Eigenpairs, lanczos
 from harness.curvature.power import power_iteration
 from harness.curvature.together import together
 from harness.errors import HarnessError, nearest
+from harness.probes._images import labelled_batches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +84,8 @@ def hessian(
         `nep` and `ape` are computed from these, also from their averages.
 
     Raises:
-        HarnessError: unknown convention, nothing trainable, or a loss without a finite gradient.
+        HarnessError: unknown convention, no images or images without targets, nothing trainable, or a loss without a
+            finite gradient.
     """
     import pandas as pd
 
@@ -116,7 +118,8 @@ def hessian(
 
     rows = []
     with full_precision():
-        for sample, images, answers in together(batches, solve, at_once=1 if official else at_once, seed=seed):
+        pairs, at_once = labelled_batches(batches), 1 if official else at_once
+        for sample, images, answers in together(pairs, solve, at_once=at_once, seed=seed):
             for l2, found in zip(shifts, answers, strict=True):
                 if not official and found.products >= limit and found.residuals.max() > tolerance:
                     warnings.warn(

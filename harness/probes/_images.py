@@ -43,15 +43,24 @@ def shape_of(batch: Tensor) -> tuple[int, int, int]:
 
 
 def labelled_batches(images: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pairs of images and labels, checked.
+    """Pairs of images and labels, or soft targets, checked.
 
     Raises:
-        HarnessError: a batch has no labels, one an image.
+        HarnessError: there is no batch, or one without a label for each of its images.
     """
+    empty = True
     for batch in images:
-        if not isinstance(batch, tuple | list) or len(batch) != 2 or len(batch[0]) != len(batch[1]):
-            raise HarnessError("accuracy needs labels: give pairs (images, labels), a label for each image")
+        pair = isinstance(batch, tuple | list) and len(batch) == 2
+        if not pair or len(batch[0]) != len(batch[1]):
+            found = f"{len(batch[0])} images and {len(batch[1])} labels" if pair else "no pair"
+            raise HarnessError(
+                "this is measured with labels, or soft targets: give pairs (images, labels), a label for each image; "
+                f"found {found}"
+            )
+        empty = False
         yield batch[0], batch[1]
+    if empty:
+        raise HarnessError("a probe without images has nothing to measure")
 
 
 def in_batches_of(size: int, parts: Iterable[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, ...]]:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from harness.curvature.hvp import full_precision
 from harness.errors import HarnessError, nearest
 from harness.probes._directions import NORMALISATIONS, movable, random_direction
+from harness.probes._images import labelled_batches
 from harness.probes._neighbourhood import Batch, Neighbourhood, Plane, Point
 from harness.store import Interrupted
 from harness.store.identity import subseed
@@ -142,15 +143,11 @@ def surface(
 
 
 def checked(batches: Iterable[Batch]) -> Iterable[Batch]:
-    empty = True
-    for inputs, targets in batches:
-        if targets.ndim != 2 or not targets.is_floating_point() or len(inputs) != len(targets):
+    for inputs, targets in labelled_batches(batches):
+        if targets.ndim != 2 or not targets.is_floating_point():
             found = f"{str(targets.dtype).removeprefix('torch.')} of shape {tuple(targets.shape)}"
             raise HarnessError(f"a landscape needs soft targets, float [image, class] for each image; found {found}")
         yield inputs, targets
-        empty = False
-    if empty:
-        raise HarnessError("a landscape without images has no loss to show")
 
 
 @torch.no_grad()

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from harness.probes._images import labelled_batches
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -24,12 +26,15 @@ def prediction(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> pd
     Returns:
         A row an image: sample (its number), images (1), label, predicted, correct (0 or 1), confidence (largest
         softmax probability), nll (nats).
+
+    Raises:
+        HarnessError: no images, or images without labels.
     """
     import pandas as pd
 
     model.eval()
     rows = []
-    for images, labels in batches:
+    for images, labels in labelled_batches(batches):
         logits = model(images).float()
         confidence, predicted = logits.softmax(1).max(1)
         nll = cross_entropy(logits, labels, reduction="none")
