@@ -5,17 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from pydantic import Field
 
-from harness.probes._images import labelled_batches
+from harness.probes.common import without_gradients
+from harness.probes.common.declaration import ProbeKind, TrainingParameters
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor, nn
 
 
-@torch.no_grad()
+class FitParameters(TrainingParameters):
+    groups: int = Field(default=32, ge=2, description="image groups kept apart for the bootstrap")
+
+
+KIND = ProbeKind(
+    name="fit",
+    version=1,
+    parameters=FitParameters,
+    keys=(),
+    values=("nll",),
+    sample="image group",
+    told=("augment",),
+    split="train",
+)
+
+
+@without_gradients
 def fit(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, groups: int = 32) -> pd.DataFrame:
     """Cross-entropy of augmented training images with their soft targets, in evaluation mode.
 
@@ -33,6 +49,10 @@ def fit(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, groups: i
         HarnessError: no images, or images without targets.
     """
     import pandas as pd
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from harness.probes.common.images import labelled_batches
 
     model.eval()
     pairs = labelled_batches(batches)

@@ -12,17 +12,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
 from harness.errors import HarnessError
-from harness.probes._grouped import frame, group_means
-from harness.probes._images import Images
+from harness.probes.common.declaration import UNIT, GroupedParameters, ProbeKind
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor, nn
+
+    from harness.probes.common.images import Images
 
 FLOOR = 1e-6
+
+
+KIND = ProbeKind(
+    name="fourier",
+    version=1,
+    parameters=GroupedParameters,
+    keys=(*UNIT, "frequency", "label"),
+    values=("delta_log_amplitude",),
+    sample="image group",
+)
 
 
 def relative_log_amplitude(maps: Tensor) -> Tensor:
@@ -37,6 +46,8 @@ def relative_log_amplitude(maps: Tensor) -> Tensor:
     Raises:
         HarnessError: the maps are not square: they have no common diagonal.
     """
+    import torch
+
     height, width = maps.shape[-2:]
     if height != width:
         raise HarnessError(
@@ -63,6 +74,8 @@ def fourier(model: nn.Module, images: Images, *, groups: int = 32) -> pd.DataFra
         where the last bin of every map is 1), delta_log_amplitude (nats). Units whose map has no frequency besides 0
         are left out.
     """
+    from harness.probes.common.grouped import frame, group_means
+
     rows = [
         (*of.about, sample, of.images[sample], 2 * k / of.height, k / (of.values.shape[1] - 1), amplitude)
         for of in group_means(model, images, relative_log_amplitude, groups)

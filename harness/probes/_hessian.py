@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor, nn
+from pydantic import Field
 
-from harness.curvature.hvp import full_precision, hessian_products
-from harness.curvature.krylov import gaussian, norms
-from harness.curvature.lanczos import Eigenpairs, lanczos
-from harness.curvature.power import power_iteration
-from harness.curvature.together import together
 from harness.errors import HarnessError, nearest
-from harness.probes._images import labelled_batches
+from harness.probes.common.declaration import ProbeKind, TrainingParameters
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
+    from torch import Tensor, nn
+
+    from harness.curvature.lanczos import Eigenpairs
 
 CONVENTIONS = ("lanczos", "official")
 COLUMNS = [
@@ -33,6 +31,27 @@ COLUMNS = [
     "residual",
     "products",
 ]
+
+
+class HessianParameters(TrainingParameters):
+    images: int | None = Field(default=1024, ge=1, description="as many mini-batches as they fill; none for one pass")
+    batch_size: int = Field(default=16, ge=2)
+    top: int = Field(default=5, ge=1, description="eigenvalues of each mini-batch, by magnitude")
+    convention: Literal["lanczos", "official"] = "lanczos"
+
+
+KIND = ProbeKind(
+    name="hessian",
+    version=1,
+    parameters=HessianParameters,
+    keys=("l2", "rank"),
+    values=("eigenvalue", "negative", "positive", "positive_part"),
+    sample="mini-batch",
+    counted=("rank",),
+    told=("augment", "convention"),
+    split="train",
+    l2=True,
+)
 
 
 def hessian(
@@ -88,6 +107,14 @@ def hessian(
             finite gradient.
     """
     import pandas as pd
+    import torch
+
+    from harness.curvature.hvp import full_precision, hessian_products
+    from harness.curvature.krylov import gaussian, norms
+    from harness.curvature.lanczos import lanczos
+    from harness.curvature.power import power_iteration
+    from harness.curvature.together import together
+    from harness.probes.common.images import labelled_batches
 
     if convention not in CONVENTIONS:
         raise HarnessError(f"convention={convention!r} is unknown; {nearest(convention, CONVENTIONS)}")

@@ -2,8 +2,8 @@
 
 The loss is what was trained on: cross-entropy with the mixed and smoothed targets of *augmented* training images. At
 the point (x, y) the network, in evaluation mode, has the weights w + x a + y b, with two random directions a and b that
-are as long as w filter by filter (`harness.probes._directions`). All points see the same augmented images; the authors
-draw them anew at each, which roughens their surfaces.
+are as long as w filter by filter (`harness.probes.common.directions`). All points see the same augmented images; the
+authors draw them anew at each, which roughens their surfaces.
 
 What the paper plots is not NLL + l2 but NLL + weight_decay · sum of ||w_t|| over the tensors t, norms that are not
 squared, and by far the larger summand: 76.7 of 78.9 at the centre of its ResNet. So NLL, the l2 term of weight decay
@@ -14,27 +14,48 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor, nn
+from pydantic import Field
 
-from harness.curvature.hvp import full_precision
 from harness.errors import HarnessError, nearest
-from harness.probes._directions import NORMALISATIONS, movable, random_direction
-from harness.probes._images import labelled_batches
-from harness.probes._neighbourhood import Batch, Neighbourhood, Plane, Point
+from harness.probes.common import without_gradients
+from harness.probes.common.declaration import ProbeKind, TrainingParameters
 from harness.store import Interrupted
 from harness.store.identity import subseed
 from harness.store.ledger import Ledger
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor, nn
+
+    from harness.probes.common.neighbourhood import Batch, Neighbourhood, Plane, Point
 
 COLUMNS = ["sample", "images", "x", "y", "nll", "l2", "l2_norms"]
 
 # A CPU is busy with the images of one point; a GPU waits for launches until there are several.
 AT_ONCE = {"cpu": 1, "cuda": 16}
+
+
+class LandscapeParameters(TrainingParameters):
+    points: int = Field(default=21, ge=3, description="along each side of the grid; odd")
+    radius: float = Field(default=1.0, gt=0, description="of the grid, in lengths of the weights")
+    directions: int = Field(default=3, ge=1, description="planes, each with two random directions")
+    normalisation: Literal["filter", "official"] = "filter"
+
+
+KIND = ProbeKind(
+    name="landscape",
+    version=1,
+    parameters=LandscapeParameters,
+    keys=("x", "y"),
+    values=("nll", "l2", "l2_norms"),
+    sample="plane",
+    told=("augment", "normalisation"),
+    split="train",
+    l2=True,
+    ledger=True,
+)
 
 
 def landscape(
@@ -78,6 +99,11 @@ def landscape(
         Interrupted: asked to stop; what is done is in the ledger.
     """
     import pandas as pd
+    import torch
+
+    from harness.curvature.hvp import full_precision
+    from harness.probes.common.directions import NORMALISATIONS, movable, random_direction
+    from harness.probes.common.neighbourhood import Neighbourhood, Plane
 
     if points < 3 or points % 2 == 0:
         raise HarnessError(f"points={points}: a landscape needs an odd number of at least 3, to have a centre")
@@ -143,6 +169,8 @@ def surface(
 
 
 def checked(batches: Iterable[Batch]) -> Iterable[Batch]:
+    from harness.probes.common.images import labelled_batches
+
     for inputs, targets in labelled_batches(batches):
         if targets.ndim != 2 or not targets.is_floating_point():
             found = f"{str(targets.dtype).removeprefix('torch.')} of shape {tuple(targets.shape)}"
@@ -150,7 +178,7 @@ def checked(batches: Iterable[Batch]) -> Iterable[Batch]:
         yield inputs, targets
 
 
-@torch.no_grad()
+@without_gradients
 def squared_norms(
     model: nn.Module, moved: dict[str, nn.Parameter], weights: list[Tensor], plane: Plane, grid: Sequence[Point]
 ) -> Tensor:
@@ -158,6 +186,8 @@ def squared_norms(
 
     A quadratic form of (1, x, y), whose coefficients are the scalar products of w_t, a_t and b_t.
     """
+    import torch
+
     places = torch.tensor([(1.0, x, y) for x, y in grid], dtype=torch.float64)
     squares = [
         parameter.double().square().sum().cpu().expand(len(grid))

@@ -9,20 +9,31 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
 from harness.errors import HarnessError
-from harness.probes._images import labelled_batches, peek, shape_of
-from harness.probes.kinds import UNIT
-from models import Anatomy, BadOption, Unit, anatomy
+from harness.probes.common import without_gradients
+from harness.probes.common.declaration import UNIT, GroupedParameters, ProbeKind
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor, nn
+
+    from models import Anatomy, Unit
+
+
+KIND = ProbeKind(
+    name="lesion",
+    version=1,
+    parameters=GroupedParameters,
+    keys=(*UNIT, "part"),
+    values=("accuracy", "delta_accuracy"),
+    sample="image group",
+)
 
 
 def lesionable(body: Anatomy) -> list[tuple[Unit, str]]:
     """The units that can be taken out, each with the part that the paper removes: "conv3x3" or "branch"."""
+    from models import BadOption
+
     found = []
     for unit in body.units:
         for part in ("conv3x3", "branch"):
@@ -35,7 +46,7 @@ def lesionable(body: Anatomy) -> list[tuple[Unit, str]]:
     return found
 
 
-@torch.no_grad()
+@without_gradients
 def lesion(model: nn.Module, images: Iterable[tuple[Tensor, Tensor]], *, groups: int = 32) -> pd.DataFrame:
     """Change of accuracy when a unit is taken out, unit by unit, in evaluation mode.
 
@@ -56,6 +67,10 @@ def lesion(model: nn.Module, images: Iterable[tuple[Tensor, Tensor]], *, groups:
         HarnessError: images without labels, or a network in which no unit can be taken out.
     """
     import pandas as pd
+    import torch
+
+    from harness.probes.common.images import labelled_batches, peek, shape_of
+    from models import anatomy
 
     (first, _), batches = peek(labelled_batches(images))
     model.eval()

@@ -19,17 +19,38 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor, nn
+from pydantic import Field
 
-from harness.probes._images import in_batches_of, labelled_batches
+from harness.probes.common import without_gradients
+from harness.probes.common.declaration import GroupedParameters, ProbeKind
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor, nn
 
 FREQUENCIES = tuple(tenth / 10 for tenth in range(1, 10))
 BATCH = 250  # the noise of an image depends on its place in such a batch, not on how the images come
 EDGE = 1e-9  # frequencies are fractions; a bin on the border of two bands belongs to the upper one
+
+
+class NoiseParameters(GroupedParameters):
+    amplitudes: tuple[float, ...] = Field(
+        default=(0.25, 0.5, 1.0, 2.0), min_length=1, description="standard deviations of the white noise"
+    )
+    window: float = Field(default=0.1, gt=0, description="whole width of a band, in π")
+    shape: Literal["square", "circular"] = "square"
+    seed: int = 0
+
+
+KIND = ProbeKind(
+    name="noise",
+    version=1,
+    parameters=NoiseParameters,
+    keys=("frequency", "amplitude", "share"),
+    values=("accuracy", "delta_accuracy"),
+    sample="image group",
+    told=("shape",),
+)
 
 
 def band(height: int, width: int, frequency: float, *, window: float = 0.1, shape: str = "square") -> Tensor:
@@ -44,6 +65,8 @@ def band(height: int, width: int, frequency: float, *, window: float = 0.1, shap
     Returns:
         bool [height, width // 2 + 1].
     """
+    import torch
+
     rows = 2 * torch.fft.fftfreq(height, dtype=torch.float64).abs()[:, None]
     columns = 2 * torch.fft.rfftfreq(width, dtype=torch.float64)
     radius = torch.maximum(rows, columns) if shape == "square" else torch.hypot(rows, columns)
@@ -56,6 +79,8 @@ def band(height: int, width: int, frequency: float, *, window: float = 0.1, shap
 
 def share(mask: Tensor, width: int) -> float:
     """How much of the frequency plane the mask of a half plane keeps; `width` is the image's."""
+    import torch
+
     twice = torch.full((mask.shape[1],), 2.0)  # a column and its mirror image
     twice[0] = 1.0
     if width % 2 == 0:
@@ -65,10 +90,12 @@ def share(mask: Tensor, width: int) -> float:
 
 def band_noise(white: Tensor, mask: Tensor) -> Tensor:
     """White noise [..., height, width] cut to a band; real, and of the same shape."""
+    import torch
+
     return torch.fft.irfft2(torch.fft.rfft2(white) * mask, s=white.shape[-2:])
 
 
-@torch.no_grad()
+@without_gradients
 def noise(
     model: nn.Module,
     images: Iterable[tuple[Tensor, Tensor]],
@@ -97,6 +124,9 @@ def noise(
         accuracy (in per cent), delta_accuracy (accuracy with noise minus that without, in percentage points).
     """
     import pandas as pd
+    import torch
+
+    from harness.probes.common.images import in_batches_of, labelled_batches
 
     model.eval()
     bands: list[tuple[float, Tensor]] = []

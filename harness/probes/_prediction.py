@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
-
-from harness.probes._images import labelled_batches
+from harness.probes.common import without_gradients
+from harness.probes.common.declaration import ImageParameters, ProbeKind
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor, nn
 
 
-@torch.no_grad()
+KIND = ProbeKind(
+    name="prediction",
+    version=1,
+    parameters=ImageParameters,
+    keys=(),
+    values=("correct", "nll"),
+    sample="image",
+    counted=(),
+)
+
+
+@without_gradients
 def prediction(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> pd.DataFrame:
     """Classify every image in evaluation mode (paper A.2: clean test top-1, and NLL).
 
@@ -31,6 +40,10 @@ def prediction(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> pd
         HarnessError: no images, or images without labels.
     """
     import pandas as pd
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from harness.probes.common.images import labelled_batches
 
     model.eval()
     rows = []

@@ -17,19 +17,35 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+from pydantic import Field
 
 from harness.errors import HarnessError
-from harness.probes._images import Images, image_batches, in_batches_of, peek, shape_of
-from harness.probes.kinds import UNIT
-from models import Unit, anatomy
+from harness.probes.common import without_gradients
+from harness.probes.common.declaration import UNIT, GroupedParameters, ProbeKind
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor, nn
+
+    from harness.probes.common.images import Images
+    from models import Unit
 
 FEWEST = 4  # images that the unbiased estimator takes
 ROUNDING = 1e-12  # features that vary by less than a millionth of their size are constant but for rounding
+
+
+class SimilarityParameters(GroupedParameters):
+    minibatch: int = Field(default=100, ge=4, description="images among which similarities are compared at a time")
+
+
+KIND = ProbeKind(
+    name="similarity",
+    version=1,
+    parameters=SimilarityParameters,
+    keys=(*UNIT, "other"),
+    values=("hsic",),
+    sample="mini-batch group",
+)
 
 
 def centred_gram(maps: Tensor) -> Tensor:
@@ -53,7 +69,7 @@ def centred_gram(maps: Tensor) -> Tensor:
     return centred.fill_diagonal_(0) * ~constant
 
 
-@torch.no_grad()
+@without_gradients
 def similarity(model: nn.Module, images: Images, *, minibatch: int = 100, groups: int = 32) -> pd.DataFrame:
     """HSIC between all pairs of units of a network that `models.anatomy` knows; `cka` turns the table into CKA.
 
@@ -76,6 +92,11 @@ def similarity(model: nn.Module, images: Images, *, minibatch: int = 100, groups
     Raises:
         HarnessError: fewer than four images, or features that are not finite.
     """
+    import torch
+
+    from harness.probes.common.images import image_batches, in_batches_of, peek, shape_of
+    from models import anatomy
+
     first, batches = peek(image_batches(images))
     model.eval()
     body = anatomy(model, example_shape=shape_of(first))

@@ -8,14 +8,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
-from harness.probes._grouped import frame, group_means
-from harness.probes._images import Images
+from harness.probes.common.declaration import UNIT, GroupedParameters, ProbeKind
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor, nn
+
+    from harness.probes.common.images import Images
+
+
+KIND = ProbeKind(
+    name="variance",
+    version=1,
+    parameters=GroupedParameters,
+    keys=UNIT,
+    values=("variance",),
+    sample="image group",
+)
 
 
 def spatial_variance(maps: Tensor) -> Tensor:
@@ -27,6 +36,8 @@ def spatial_variance(maps: Tensor) -> Tensor:
     Returns:
         [image], in squares of the map's unit.
     """
+    import torch
+
     return torch.var(maps.float(), dim=(-2, -1)).mean(1)
 
 
@@ -43,6 +54,7 @@ def variance(model: nn.Module, images: Images, *, groups: int = 32) -> pd.DataFr
         A row a unit and group: unit, name, kind, stage, depth (0 to 1), height, width, sample (the group), images (in
         the group), variance. Units whose map is a single place are left out.
     """
+    from harness.probes.common.grouped import frame, group_means
 
     def measure(maps: Tensor) -> Tensor:
         # A single place has no variance; its unit is left out below.

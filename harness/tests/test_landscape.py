@@ -20,7 +20,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from harness.errors import HarnessError
 from harness.probes._landscape import landscape
-from harness.probes._neighbourhood import Neighbourhood
+from harness.probes.common.neighbourhood import Neighbourhood
 from harness.readings import rings
 from harness.store import Interrupted
 from harness.store.ledger import Ledger

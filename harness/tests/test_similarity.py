@@ -9,8 +9,8 @@ from torch import nn
 
 from harness.errors import HarnessError
 from harness.probes import similarity
-from harness.probes._images import in_batches_of
 from harness.probes._similarity import centred_gram
+from harness.probes.common.images import in_batches_of
 from harness.readings import cka
 from models import anatomy, create_model
 

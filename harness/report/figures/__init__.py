@@ -1,31 +1,20 @@
 """The figures of the report, chosen by the probe that wrote the table.
 
-A new probe adds a module with `NUMERIC` and `TEXT`, the columns it needs, and `draw(table, paper) -> [Drawing]`, and a
-line in `PROBES`.
+A probe's figure is the module of its name here, with `NUMERIC` and `TEXT`, the columns it needs, and
+`draw(table, paper) -> [Drawing]`.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from harness.report.figures import fit, fourier, hessian, landscape, lesion, noise, prediction, similarity, variance
 from harness.report.figures.correspondence import corresponding
 from harness.report.figures.style import Drawing, Paper, figure_style, to_svg
 from harness.report.measured import measured, points_of
 from harness.report.tables import TableError, chosen_columns, read_table
-
-PROBES = {
-    "fit": fit,
-    "fourier": fourier,
-    "hessian": hessian,
-    "landscape": landscape,
-    "lesion": lesion,
-    "noise": noise,
-    "prediction": prediction,
-    "similarity": similarity,
-    "variance": variance,
-}
 
 __all__ = ["Drawing", "Paper", "draw"]
 
@@ -38,9 +27,7 @@ def draw(path: Path, paper: Paper, key: str) -> list[Drawing]:
     """
     table = read_table(path)
     how = measured(table)
-    if how.probe not in PROBES:
-        raise TableError(f"there is no figure for the probe {how.probe!r}; the table is there to be read")
-    probe = PROBES[how.probe]
+    probe = figure_of(how.probe)
     paper = replace(corresponding(paper, how), points=points_of(table))
     # Spectra are taken at several moments; of the other probes, what is not said is the end.
     moment = [how.moment] if how.after != 1 or how.probe == "hessian" else []
@@ -52,3 +39,16 @@ def draw(path: Path, paper: Paper, key: str) -> list[Drawing]:
                 if panel.figure is not None:
                     panel.svg = to_svg(panel.figure, f"{key}-{drawing.name}-{number}", panel.label)
     return drawings
+
+
+def figure_of(probe: str) -> Any:
+    """The module that draws a probe's tables.
+
+    Raises:
+        TableError: there is none.
+    """
+    name = f"{__name__}.{probe}"
+    found = importlib.import_module(name) if probe.isidentifier() and importlib.util.find_spec(name) else None
+    if not hasattr(found, "draw"):
+        raise TableError(f"there is no figure for the probe {probe!r}; the table is there to be read")
+    return found

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from harness.probes._images import Images, image_batches, peek, shape_of
-from harness.probes.kinds import UNIT
+from harness.probes.common.declaration import UNIT
+from harness.probes.common.images import Images, image_batches, peek, shape_of
 from models import Unit, anatomy
 
 if TYPE_CHECKING:

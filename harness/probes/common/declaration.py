@@ -1,0 +1,64 @@
+"""How a probe is declared: its parameters and what its table holds, known without torch and before it runs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+UNIT = ("unit", "name", "kind", "stage", "depth", "height", "width")  # the columns that say of which unit a row is
+
+
+class Parameters(BaseModel):
+    """The parameters of a probe; what a profile's `[probes.<name>]` may set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ImageParameters(Parameters):
+    images: int | None = Field(default=None, ge=1, description="class-balanced share of the test set; none for all")
+
+
+class GroupedParameters(ImageParameters):
+    groups: int = Field(default=32, ge=2, description="image groups kept apart for the bootstrap")
+
+
+class TrainingParameters(Parameters):
+    """Of probes of the loss that is trained on (paper A.2): on training images, augmented as the run's recipe says."""
+
+    images: int | None = Field(
+        default=None, ge=1, description="drawn from the training set, in several passes if need be; none for one pass"
+    )
+    batch_size: int = Field(default=96, ge=2)
+    augment: bool = Field(default=True, description="false for the images as they are, with their bare labels")
+    seed: int = 0
+
+
+class ProbeKind(BaseModel):
+    """What is known of a probe before it runs.
+
+    Attributes:
+        version: raised whenever the same request would give other numbers.
+        split: whose images it is given: the test split's, or the augmented training split's with their soft targets.
+        keys: columns that say what a row is about, the sample aside.
+        values: columns that are measured; averaging over samples (weighted by `images`) keeps their meaning.
+        counted: the keys over which, and over samples, a share is counted (a NEP, an accuracy); none where none is.
+        told: parameters that tell one protocol from another; tables of a results folder have them as columns.
+        sample: what one sample is; the replicate of the bootstrap when there is a single seed.
+        l2: whether it measures NLL + l2, and so takes the weight decay of the run.
+        ledger: whether it goes on where it was stopped, from a ledger of what it had found.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: int
+    parameters: type[Parameters]
+    keys: tuple[str, ...]
+    values: tuple[str, ...]
+    sample: str
+    counted: tuple[str, ...] | None = None
+    told: tuple[str, ...] = ()
+    split: Literal["train", "test"] = "test"
+    l2: bool = False
+    ledger: bool = False
