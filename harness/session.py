@@ -52,6 +52,7 @@ class Session:
     began: float = field(default_factory=time.monotonic)
     fingerprints: dict[str, str] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
+    train_images: dict[str, int] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
     outcome: Outcome = field(default_factory=Outcome)
     say: Callable[[str], None] = print
@@ -68,9 +69,14 @@ class Session:
                 self.unavailable[name] = str(error)
                 continue
             self.fingerprints[name], self.titles[name] = dataset.fingerprint, dataset.title
+            self.train_images[name] = len(dataset.train)
 
     def plan(self, cases: Iterable[Case]) -> Plan:
-        return make_plan([case for case in cases if case.dataset in self.fingerprints], self.fingerprints, self.store)
+        there = [self._on_its_data(case) for case in cases if case.dataset in self.fingerprints]
+        return make_plan(there, self.fingerprints, self.store)
+
+    def _on_its_data(self, case: Case) -> Case:
+        return case.given(self.train_images[case.dataset]) if case.dataset in self.train_images else case
 
     def describe_plan(self, cases: list[Case]) -> str:
         """What would be computed and what it would cost; nothing is downloaded."""
@@ -130,7 +136,7 @@ class Session:
         judgement = self.unjudged(case)
         if case.dataset in self.unavailable:
             raise HarnessError(self.unavailable[case.dataset])
-        for run, requests in case.runs(self.fingerprints[case.dataset]):
+        for run, requests in judgement.case.runs(self.fingerprints[case.dataset]):
             if run.run_id in self.outcome.failed:
                 raise HarnessError(self.outcome.failed[run.run_id])
             if self.outcome.stopped and any(self.store.meta(request.key(run.run_id)) is None for request in requests):
@@ -141,7 +147,7 @@ class Session:
         place = Place(
             self.options.root, self.options.results, self.store, self.catalogue, self.fingerprints, self.titles
         )
-        return Judgement(case, place)
+        return Judgement(self._on_its_data(case), place)
 
 
 def _check_models(jobs: Iterable[Job]) -> None:

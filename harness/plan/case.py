@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 
+from harness.data.catalogue import dataset_info
 from harness.errors import HarnessError
 from harness.plan.profile import Player, Profile
 from harness.plan.run import ModelSpec, Run, source_of
@@ -23,6 +24,7 @@ class Case:
         roles: in the order in which the test names them.
         cast: role of the profile -> the model that plays it and its variants here.
         probes: what is measured of every run.
+        available: training images that are there; None as long as that is unknown, or as many as were published.
     """
 
     claim: str
@@ -32,6 +34,12 @@ class Case:
     cast: dict[str, ModelSpec]
     profile: Profile
     probes: tuple[Wanted, ...]
+    available: int | None = None
+
+    def given(self, train_images: int) -> Case:
+        """The same case where so many training images are there: a share is one of these."""
+        published = dataset_info(self.dataset).train_images
+        return self if train_images in (0, published) else replace(self, available=train_images)
 
     @property
     def name(self) -> str:
@@ -65,7 +73,7 @@ class Case:
             model=player.model,
             dataset=self.dataset,
             fingerprint=fingerprint,
-            train_images=player.train_images(self.profile, self.dataset),
+            train_images=player.train_images(self.profile, self.dataset, self.available),
             recipe=player.recipe,
             seed=seed,
             source=source_of(player.model),

@@ -53,21 +53,22 @@ def make_plan(cases: Iterable[Case], fingerprints: dict[str, str], store: Store)
     Args:
         fingerprints: data set -> fingerprint of its content; a run's identity depends on it.
     """
-    everything: dict[str, tuple[Run, dict[str, ProbeRequest], Profile]] = {}
+    everything: dict[str, tuple[Run, dict[str, ProbeRequest], Case]] = {}
     for case in cases:
         for run, asked in case.runs(fingerprints[case.dataset]):
-            _, requests, _ = everything.setdefault(run.run_id, (run, {}, case.profile))
+            _, requests, _ = everything.setdefault(run.run_id, (run, {}, case))
             requests.update({request.key(run.run_id): request for request in asked})
 
     speeds = measured_speeds(store)
     items = []
-    for run, requests, profile in everything.values():
+    for run, requests, case in everything.values():
+        profile = case.profile
         wanted = wanted_epochs(run, requests.values(), profile)
         trained = not missing_weights(store, run, wanted)
         missing = tuple(request for key, request in requests.items() if store.read(key) is None)
         speed = speeds.get((str(run.model), run.dataset)) or profile.throughput.get(run.model.name)
         item = Item(run, tuple(requests.values()), trained, missing, wanted, None)
-        images = (run.train_images or profile.train_size(run.dataset)) * item.epochs
+        images = (run.train_images or profile.train_size(run.dataset, case.available)) * item.epochs
         items.append(replace(item, seconds=0.0 if trained else images / speed if speed else None))
     return Plan(tuple(items))
 

@@ -59,9 +59,11 @@ class Player:
         changes += [f"{100 * self.share:g} % of the training images"] if self.share != 1 else []
         return ", ".join([str(self.model), *changes])
 
-    def train_images(self, profile: Profile, dataset: str) -> int | None:
+    def train_images(self, profile: Profile, dataset: str, available: int | None = None) -> int | None:
         """The size of the class-balanced training subset; None for all."""
-        return profile.images.train if self.share == 1 else round(self.share * profile.train_size(dataset))
+        if self.share == 1:
+            return profile.images.train
+        return round(self.share * profile.train_size(dataset, available))
 
 
 class Profile(BaseModel):
@@ -204,8 +206,9 @@ class Profile(BaseModel):
             hint = f"; {nearest(unknown[0], kind.model_fields)}" if unknown else ""
             raise ValueError(f"probes.{probe}.{first_problem(error)}{hint}") from None
 
-    def train_size(self, dataset: str) -> int:
-        return self.images.train or dataset_info(dataset).train_images
+    def train_size(self, dataset: str, available: int | None = None) -> int:
+        """Training images of a role without a share, where so many are there (None: as many as were published)."""
+        return self.images.train or available or dataset_info(dataset).train_images
 
     def with_subject(self, subject: str, checkpoint: Path | None = None) -> Profile:
         """The same profile with a person's own model in one role: `[role=]package.module:factory`, role `vit` if none
