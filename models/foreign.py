@@ -1,10 +1,12 @@
-"""Networks from elsewhere: any of timm by `timm/<name>`, and a person's own by `subject/package.module:factory`."""
+"""Networks from elsewhere: any of timm by `timm/<name>`, and a person's own by `subject/package.module:factory` or
+`subject/path/to/file.py:factory`.
+"""
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,9 +14,8 @@ from torch import nn
 
 from models._timm import timm, uncached
 from models.errors import BadImageSize, BadOption, ModelError, UnknownModel, UnknownOverride, nearest
+from models.subject import file_of, importable, load_factory, short, told
 from models.units.survey import undisturbed
-
-TIMM, SUBJECT = "timm/", "subject/"
 
 
 class NoWeights(ModelError):
@@ -61,15 +62,18 @@ def from_subject(target: str, *, num_classes: int, image_size: int, in_chans: in
     """What a person's factory returns, called with num_classes and image_size, and in_chans if it takes that.
 
     Raises UnknownModel where there is no such factory, UnknownOverride for an option it does not take, BadOption where
-    it returns no network.
+    it fails or returns no network.
     """
-    module, colon, function = target.partition(":")
-    if not (colon and module and function):
-        raise UnknownModel(f"{SUBJECT}{target}: expected {SUBJECT}package.module:factory")
-    try:
-        factory = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise UnknownModel(f"{SUBJECT}{target}: {error}; is the folder that holds it on the path?") from error
+    with importable(target):
+        return _from_factory(
+            load_factory(target), target, num_classes=num_classes, image_size=image_size, in_chans=in_chans, **overrides
+        )
+
+
+def _from_factory(
+    factory: Callable[..., Any], target: str, *, num_classes: int, image_size: int, in_chans: int, **overrides: Any
+) -> nn.Module:
+    file, target = file_of(target), short(target)
     options = {"num_classes": num_classes, "image_size": image_size, **overrides}
     known = inspect.signature(factory).parameters
     if "in_chans" in known:
@@ -78,7 +82,13 @@ def from_subject(target: str, *, num_classes: int, image_size: int, in_chans: in
         for option in options:
             if option not in known:
                 raise UnknownOverride(f"{target} takes no {option!r}: {nearest(option, known)}")
-    model = factory(**options)
+    try:
+        model = factory(**options)
+    except ModelError:
+        raise
+    except Exception as error:  # a person's factory may raise anything
+        shown = ", ".join(f"{key}={value!r}" for key, value in options.items())
+        raise BadOption(f"{target}({shown}) fails: {told(error, file)}") from error
     if not isinstance(model, nn.Module):
         raise BadOption(f"{target} returned {type(model).__name__}, not a torch.nn.Module")
     return tried(model, target, (in_chans, image_size, image_size), num_classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -32,6 +33,16 @@ def test_a_name_that_matches_nothing_is_one_line():
     done = harness("models", "resnet5")
     assert done.returncode == 1
     assert done.stderr == "error: no model matches 'resnet5'; did you mean 'resnet50'?\n"
+
+
+def test_a_package_models_of_ones_own_that_comes_first_is_named(tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "__init__.py").write_text("")
+    command = [sys.executable, "-c", "import harness.readings"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.stderr.splitlines()[-1].startswith(f"ImportError: `import models` finds {tmp_path}")
 
 
 def test_a_report_without_evidence_is_one_line(tmp_path):
