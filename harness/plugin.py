@@ -34,7 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--profile", default="quick", metavar="NAME", help="how big: a name or a TOML file (default: quick)"
     )
     group.addoption("--data-root", metavar="DIR", help="data sets in DIR/<name>/ instead of the hub (or REPRO_DATA)")
-    group.addoption("--results", metavar="DIR", help="evidence, tables and report (default: results/<profile>)")
+    group.addoption(
+        "--results", metavar="DIR", help="evidence, tables, report (default: results/<profile>[-<factory>])"
+    )
     group.addoption(
         "--store", metavar="DIR", help="checkpoints and measurements (or REPRO_STORE; default: results/store)"
     )
@@ -52,7 +54,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--subject",
         metavar="MODULE:FACTORY",
-        help="your own model in role vit; [role=]package.module:factory(num_classes, image_size)",
+        help="your own model in role vit; [role=]package.module:factory or [role=]path/to/file.py:factory, called with "
+        "num_classes and image_size",
     )
     group.addoption("--checkpoint", metavar="FILE", help="weights of the subject, which is then not trained")
     # --strict is pytest's own option; for claims it also turns `inconclusive` and `not run` into failures.
@@ -81,14 +84,16 @@ def _open_session(config: pytest.Config) -> Session:
         return Path(config.invocation_params.dir, given) if given else None
 
     profile = load_profile(config.getoption("profile"))
+    folder = profile.name
     if subject := config.getoption("subject"):
-        profile = profile.with_subject(subject, path("checkpoint"))
+        profile = profile.with_subject(_subject(subject, config.invocation_params.dir), path("checkpoint"))
+        folder += f"-{subject.rpartition(':')[2]}"
     elif config.getoption("checkpoint"):
         raise HarnessError("--checkpoint needs --subject package.module:factory, the network that the weights are for")
     root = config.rootpath
     options = Options(
         root=root,
-        results=path("results") or root / "results" / profile.name,
+        results=path("results") or root / "results" / folder,
         store=path("store", "REPRO_STORE") or root / "results" / "store",
         data_root=path("data_root", "REPRO_DATA"),
         device=config.getoption("device"),
@@ -99,6 +104,20 @@ def _open_session(config: pytest.Config) -> Session:
     if options.jobs is not None and options.jobs < 1:
         raise HarnessError(f"--jobs {options.jobs}: at least one run at a time")
     return Session(profile, load_catalogue(root / "claims" / "catalogue.toml"), options)
+
+
+def _subject(given: str, folder: Path) -> str:
+    """`[role=]target` as it is found from any folder, by worker processes too: a file absolute, a module on the path.
+
+    `pytest` alone, unlike `python -m pytest`, does not look for modules in the folder that it is called from.
+    """
+    role, equals, target = given.rpartition("=")
+    where, colon, factory = target.rpartition(":")
+    if where.endswith(".py"):
+        return f"{role}{equals}{Path(folder, where).resolve()}{colon}{factory}"
+    if str(folder) not in sys.path:
+        sys.path.insert(1, str(folder))
+    return given
 
 
 def _seconds(text: str | None) -> float | None:
@@ -155,6 +174,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
             if session.config.getoption("plan"):
                 print(reproduction.describe_plan(networks))
                 return True
+            reproduction.claim_folders()
             reproduction.compute(networks)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error

@@ -16,12 +16,14 @@ from harness.engine.progress import progress
 from harness.engine.settings import Outcome, Settings, Stop, choose_device
 from harness.errors import HarnessError
 from harness.judging.effects import Judgement, Place
+from harness.judging.folder import claim_folder
 from harness.plan.case import Case
 from harness.plan.catalogue import Catalogue
 from harness.plan.job import Job
 from harness.plan.plan import Plan, describe, make_plan
 from harness.plan.profile import Profile
 from harness.store import Store
+from harness.store.files import try_writing
 
 
 class NotRun(Exception):
@@ -96,6 +98,16 @@ class Session:
                 f"{name}: {count} more runs, not looked up in the store, since the data are not here: {reason}"
             )
         return "\n".join(lines)
+
+    def claim_folders(self) -> None:
+        """Before anything is trained: results and store can be written, and the results are of nothing else.
+
+        Raises:
+            HarnessError: one of these is not so.
+        """
+        if changed := claim_folder(self.options.results, self.profile):
+            self.say(changed)
+        try_writing(self.options.store)
 
     def compute(self, cases: list[Case]) -> None:
         """Bring the data, then train and measure what is missing, within the budget."""

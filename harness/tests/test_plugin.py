@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch  # before the first test: pytester forgets modules after each, and torch cannot be imported twice
@@ -83,7 +84,8 @@ def session(pytester, project, shared_store):
     def run(*options, store=shared_store):
         given = () if "--profile" in options else ("--profile", "tiny.toml")
         result = pytester.runpytest_subprocess("claims", *given, "--store", str(store), *options)
-        path = pytester.path / "results" / "tiny" / "evidence" / "F1" / "digits.json"
+        folder = "tiny-factory" if "--subject" in options else "tiny"
+        path = pytester.path / "results" / folder / "evidence" / "F1" / "digits.json"
         result.evidence = json.loads(path.read_text()) if path.exists() else None
         return result
 
@@ -367,6 +369,77 @@ def test_a_persons_own_model_plays_a_role(session, pytester):
     result = session("--subject", "mine:factory")
     result.assert_outcomes(passed=1)
     assert result.evidence["case"]["models"] == {"vit": "subject/mine:factory"}
+
+
+FACTORY = """
+from torch import nn
+
+from blocks import flat
+
+def factory(num_classes, image_size):
+    return nn.Sequential(flat(), nn.Linear(image_size**2, num_classes))
+"""
+
+
+@pytest.fixture
+def own_folder(pytester, project):
+    """A person's own folder, with a package `models` in it; returns how to call `pytest` alone from there."""
+    own = pytester.path / "own"
+    (own / "models").mkdir(parents=True)
+    (own / "models" / "__init__.py").write_text("raise RuntimeError('not meant')\n")
+    (own / "models" / "net.py").write_text(FACTORY)
+    (own / "models" / "blocks.py").write_text("from torch.nn import Flatten as flat\n")
+    (own / "blocks.py").write_text("from torch.nn import Flatten as flat\n")
+    (own / "mine.py").write_text(FACTORY)
+
+    def call(*options):
+        script = str(Path(sys.executable).with_name("pytest"))
+        command = [script, "../claims", "--profile", "../tiny.toml", "-p", "no:cacheprovider", *options]
+        return subprocess.run(command, cwd=own, capture_output=True, text=True, timeout=120)
+
+    return call
+
+
+def test_a_file_in_a_folder_with_models_of_its_own_plays_a_role(own_folder, pytester, tmp_path):
+    done = own_folder("--subject", "models/net.py:factory", "--store", str(tmp_path / "store"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = pytester.path / "results" / "tiny-factory"
+    evidence = json.loads((results / "evidence" / "F1" / "digits.json").read_text())
+    assert evidence["case"]["models"] == {"vit": "subject/net.py:factory"}
+    assert json.loads((results / "set.json").read_text())["subject"] == "vit=net.py:factory"
+    mixed = own_folder("--results", str(results), "--store", str(tmp_path / "store"))
+    assert mixed.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "holds the results of profile tiny with vit=net.py:factory; give profile tiny a folder" in mixed.stderr
+
+
+def test_a_module_of_the_current_folder_is_found_by_pytest_alone(own_folder):
+    done = own_folder("--subject", "mine:factory", "--plan")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "subject/mine:factory" in done.stdout
+    hidden = own_folder("--subject", "models.net:factory", "--plan")
+    assert hidden.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "give the file: --subject models/net.py:factory" in hidden.stderr
+
+
+@pytest.mark.parametrize("option", ["--results", "--store"])
+def test_a_folder_that_cannot_be_written_is_one_line_before_anything_is_trained(session, pytester, option):
+    (pytester.path / "file").write_text("")
+    result = session(option, str(pytester.path / "file" / "folder"), store=pytester.path / "fresh")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in result.errlines if line.startswith("ERROR: ")]
+    assert "file/folder" in line
+    assert "choose another folder" in line
+    assert not (pytester.path / "fresh" / "runs").exists()
+    assert not any("INTERNALERROR" in line for line in result.outlines)
+
+
+def test_a_factory_that_raises_is_one_line_before_anything_is_trained(session, pytester):
+    (pytester.path / "mine.py").write_text("def factory(num_classes, image_size):\n    raise KeyError('depth')\n")
+    result = session("--subject", "mine:factory", store=pytester.path / "fresh")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in result.errlines if line.startswith("ERROR: ")]
+    assert "mine:factory(num_classes=10, image_size=8) fails: KeyError: 'depth' (mine.py, line 2)" in line
+    assert not (pytester.path / "fresh" / "runs").exists()
 
 
 def test_a_persons_own_weights_are_measured_and_not_trained(session, pytester, tmp_path):
