@@ -20,7 +20,7 @@ from harness.judging.folder import claim_folder
 from harness.plan.case import Case
 from harness.plan.catalogue import Catalogue
 from harness.plan.job import Job
-from harness.plan.plan import Plan, describe, make_plan
+from harness.plan.plan import UNSEEN, Plan, describe, make_plan
 from harness.plan.profile import Profile
 from harness.store import Store
 from harness.store.files import try_writing
@@ -83,19 +83,12 @@ class Session:
     def describe_plan(self, cases: list[Case]) -> str:
         """What would be computed and what it would cost; nothing is downloaded."""
         self.open_data(cases, offline=True)
+        self.fingerprints |= dict.fromkeys(self.unavailable, UNSEEN)
         lines = [describe(self.plan(cases), self.options.jobs or _cores())]
         for name, reason in self.unavailable.items():
-            count = len(
-                {
-                    (player, seed)
-                    for case in cases
-                    if case.dataset == name
-                    for player in map(str, case.players.values())
-                    for seed in case.seeds
-                }
-            )
             lines.append(
-                f"{name}: {count} more runs, not looked up in the store, since the data are not here: {reason}"
+                f"{name}: counted with its {dataset_info(name).train_images:,} published training images and not "
+                f"looked up in the store, since the data are not here: {reason}"
             )
         return "\n".join(lines)
 

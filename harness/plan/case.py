@@ -83,11 +83,15 @@ class Case:
         """A probe of the case as it is asked of this role's runs: an epoch is counted in their own recipe."""
         return probe.request(self.profile, self.players[role])
 
+    def requests(self, role: str) -> list[ProbeRequest]:
+        """All that is measured of this role's runs."""
+        return [self.request(role, probe) for probe in self.probes]
+
     def runs(self, fingerprint: str) -> Iterator[tuple[Run, list[ProbeRequest]]]:
         """All runs with what is measured of them, seed by seed, so that an early stop leaves whole replicates."""
         for seed in self.seeds:
             for role in self.roles:
-                yield self.run(role, seed, fingerprint), [self.request(role, probe) for probe in self.probes]
+                yield self.run(role, seed, fingerprint), self.requests(role)
 
 
 def expand(
