@@ -1,7 +1,8 @@
 """pytest glue: options, one test item a case, and verdicts as test outcomes. The work is done in `harness.session`.
 
 `reproduced` passes, `contradicted` fails, `inconclusive` and `not run` skip (with --strict they fail), and a fault of
-the harness is an error. Exit status of pytest: 0, or 1 if something was contradicted, or 3 if there was an error.
+the harness is an error. Exit status of pytest: 0, or 1 if something was contradicted, or 3 if there was an error or no
+case got a verdict though nobody asked to stop; a stop by --budget or a signal is in order, and 0.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import os
 import re
 import sys
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.engine import ENGINES
-from harness.errors import HarnessError
+from harness.errors import HarnessError, nearest
 from harness.judging.effects import Judgement
 from harness.plan.case import Case, expand
 from harness.plan.catalogue import load_catalogue
@@ -24,8 +26,19 @@ from harness.plan.profile import load_profile
 from harness.session import NotRun, Options, Session
 
 SESSION = pytest.StashKey[Session]()
+ROLES = pytest.StashKey[set[str]]()  # that the collected claims name
 JUDGEMENT = pytest.StashKey[Judgement]()
+NOT_RUN = pytest.StashKey[str]()  # why
+VERDICT = pytest.StashKey[str]()
+LINES = pytest.StashKey[list[str]]()  # below the tests
 HARNESS_ERROR = 3
+
+
+@dataclass(frozen=True)
+class Uncast:
+    """Stands in the place of a case where nobody plays one of its roles."""
+
+    role: str
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,6 +70,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="your own model in role vit; [role=]package.module:factory or [role=]path/to/file.py:factory, called with "
         "num_classes and image_size",
     )
+    group.addoption("--claim", metavar="IDS", help="these claims only, e.g. L1,F2 (-k L1 also selects L10 to L19)")
     group.addoption("--checkpoint", metavar="FILE", help="weights of the subject, which is then not trained")
     # --strict is pytest's own option; for claims it also turns `inconclusive` and `not run` into failures.
 
@@ -72,8 +86,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection(session: pytest.Session) -> None:
     """Profile and catalogue are read before anything is collected, so that a wrong name is one line."""
     config = session.config
+    config.stash[ROLES] = set()
     try:
         config.stash[SESSION] = _open_session(config)
+        for claim in _wanted_claims(config):
+            config.stash[SESSION].catalogue[claim]
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -120,6 +137,12 @@ def _subject(given: str, folder: Path) -> str:
     return given
 
 
+def _wanted_claims(config: pytest.Config) -> list[str]:
+    """The ids behind `--claim`; none: all."""
+    given = config.getoption("claim") or ""
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
 def _seconds(text: str | None) -> float | None:
     """`90s`, `9m`, `1h30m` in seconds."""
     if text is None:
@@ -138,19 +161,57 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     session = metafunc.config.stash[SESSION]
     (claim,), wants = marker.args, marker.kwargs
     part = wants.get("part")
+    metafunc.config.stash[ROLES].update(wants["roles"])
     session.catalogue[claim].rule(part)
     cases, missing = expand(claim, part, wants["roles"], wants["probes"], session.profile)
     if missing:
-        skip = pytest.mark.skip(reason=f"not run: profile {session.profile.name} has no model for role {missing[0]}")
-        metafunc.parametrize("case", [pytest.param(None, id="no model", marks=skip)], indirect=True)
+        metafunc.parametrize("case", [pytest.param(Uncast(missing[0]), id="no model")], indirect=True)
     else:
         metafunc.parametrize("case", cases, ids=[case.name for case in cases], indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """`--claim`: exact ids, where `-k` takes whatever has them in its name."""
+    wanted = _wanted_claims(config)
+    if not wanted:
+        return
+    there = {claim: [item for item in items if _claim_of(item) == claim] for claim in wanted}
+    for claim, found in there.items():
+        if not found:
+            reason = config.stash[SESSION].catalogue[claim].not_run or "nothing of what was collected judges it"
+            raise pytest.UsageError(f"--claim {claim}: there is no test for it here: {reason}")
+    chosen = [item for item in items if _claim_of(item) in wanted]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
+def pytest_report_collectionfinish(config: pytest.Config, start_path: Path, items: list[pytest.Item]) -> list[str]:
+    """What claims are judged with; nothing where none was collected."""
+    if config.get_verbosity() < 0 or not any(map(_claim_of, items)):
+        return []
+    session = config.stash[SESSION]
+    options = session.options
+
+    def short(path: Path) -> str:
+        return str(path.relative_to(start_path) if path.is_relative_to(start_path) else path)
+
+    data = f"data sets in {short(options.data_root)}" if options.data_root else "data sets of the Hugging Face hub"
+    return [
+        f"profile {session.profile.name}, device {options.device}, {data}",
+        f"results in {short(options.results)}, store {short(options.store)}",
+    ]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Hypothesis's plugin imports all of hypothesis at the end of every session, a second; claims do not use it."""
     if "hypothesis" not in sys.modules:
         session.config.pluginmanager.unregister(name="hypothesispytest")
+
+
+def _claim_of(item: pytest.Item) -> str | None:
+    """The claim that a test judges."""
+    marker = item.get_closest_marker("claim")
+    return marker.args[0] if marker and "case" in getattr(item, "fixturenames", ()) else None
 
 
 def _case_of(item: pytest.Item) -> Case | None:
@@ -162,29 +223,45 @@ def _case_of(item: pytest.Item) -> Case | None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Before the first test: compute what the selected ones need. With --plan: say what that is, and run nothing."""
-    cases = [case for item in session.items if (case := _case_of(item))]
-    if not cases or session.config.option.collectonly or session.testsfailed:
+    if not any(map(_claim_of, session.items)) or session.config.option.collectonly or session.testsfailed:
         return None
+    cases = [case for item in session.items if (case := _case_of(item))]
     networks = [case for case in cases if case.roles]
     reproduction = session.config.stash[SESSION]
     capture = session.config.pluginmanager.getplugin("capturemanager")
     try:
+        _check_roles(reproduction, session.config.stash[ROLES])
         with capture.global_and_fixture_disabled():
             print()
             if session.config.getoption("plan"):
                 print(reproduction.describe_plan(networks))
                 return True
-            reproduction.claim_folders()
-            reproduction.compute(networks)
+            if cases:
+                reproduction.claim_folders()
+                reproduction.compute(networks)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     return None
 
 
+def _check_roles(session: Session, wanted: set[str]) -> None:
+    """A misspelt role of a profile would leave its claims unjudged without a word."""
+    known = wanted | {role for claim in session.catalogue.claims.values() for role in claim.models}
+    for role in session.profile.roles:
+        if role not in known:
+            raise HarnessError(
+                f"profile {session.profile.name}: no claim knows the role {role!r}; {nearest(role, known)}"
+            )
+
+
 @pytest.fixture
-def case(request: pytest.FixtureRequest) -> Judgement:
-    """The case that a claim's test measures and judges."""
+def case(request: pytest.FixtureRequest) -> Judgement | None:
+    """The case that a claim's test measures and judges; None where it is not going to be run."""
     session = request.config.stash[SESSION]
+    if isinstance(request.param, Uncast):
+        missing = f"profile {session.profile.name} has no model for role {request.param.role}"
+        request.node.stash[NOT_RUN] = f"not run: {missing}"
+        return None
     failure = None
     try:
         judgement = session.judgement(request.param) if request.param.roles else session.unjudged(request.param)
@@ -195,7 +272,8 @@ def case(request: pytest.FixtureRequest) -> Judgement:
         session.unjudged(request.param).leave_not_run(f"{kind}: {failure}")
         if kind == "error":
             pytest.fail(str(failure), pytrace=False)
-        _skip_or_fail(request.config, f"not run: {failure}")
+        request.node.stash[NOT_RUN] = f"not run: {failure}"
+        return None
     request.node.stash[JUDGEMENT] = judgement
     return judgement
 
@@ -203,10 +281,13 @@ def case(request: pytest.FixtureRequest) -> Judgement:
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """A verdict becomes the outcome of the test."""
+    if reason := pyfuncitem.stash.get(NOT_RUN, None):
+        _skip_or_fail(pyfuncitem.config, reason)
     result = yield
     judgement = pyfuncitem.stash.get(JUDGEMENT, None)
     if judgement is not None:
         verdict, reason = judgement.judge()
+        pyfuncitem.stash[VERDICT] = verdict
         if verdict == "contradicted":
             pytest.fail(f"contradicted: {reason}", pytrace=False)
         if verdict == "inconclusive":
@@ -215,7 +296,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 
 def _skip_or_fail(config: pytest.Config, reason: str) -> None:
-    if "--strict" in config.invocation_params.args:
+    # Set by pytest's --strict from wherever it comes, not by its ini option of that name, which is about markers.
+    if config.getoption("strict", False):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
 
@@ -224,8 +306,14 @@ def _skip_or_fail(config: pytest.Config, reason: str) -> None:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Whatever a claim's test raises besides its verdict is a fault of the harness: an error, never a verdict."""
     report = yield
-    report.judged = _case_of(item) is not None
-    if not (report.judged and report.failed):
+    report.claim, report.has_case = _claim_of(item), _case_of(item) is not None
+    report.verdict = item.stash.get(VERDICT, None)
+    if report.claim and report.skipped:
+        case = _case_of(item)
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        said = f"Skipped: {' '.join([report.claim, *([case.name] if case else [])])}: {reason}"
+        report.longrepr = (str(item.path), (item.location[1] or 0) + 1, said)
+    if not (report.claim and report.failed):
         return report
     error = call.excinfo.value if call.excinfo else None
     verdict = call.when == "call" and isinstance(error, pytest.fail.Exception)
@@ -234,7 +322,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         if isinstance(error, HarnessError):
             report.longrepr = str(error)
         if judgement := item.stash.get(JUDGEMENT, None):
-            judgement.leave_not_run(f"error: {error}")
+            try:
+                judgement.leave_not_run(f"error: {error}")
+            except HarnessError as second:
+                report.longrepr = f"{report.longrepr}\n{second}"
     return report
 
 
@@ -246,21 +337,44 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    reporter = session.config.pluginmanager.getplugin("terminalreporter")
-    errors = reporter.stats.get("error", []) if reporter else []
-    if exitstatus in (0, 1) and any(getattr(report, "harness_error", False) for report in errors):
+    """The report, rebuilt from all evidence in the results folder, and the exit status that the cases make."""
+    reports = _reports(session.config)
+    if not reports:
+        return
+    reproduction, lines = session.config.stash[SESSION], []
+    fault = any(getattr(report, "harness_error", False) for report in reports)
+    try:
+        if any(report.has_case for report in reports):
+            lines = _verdicts(reproduction)
+    except HarnessError as error:
+        lines, fault = [f"ERROR: {error}"], True
+    skips = [report.longrepr[2] for report in reports if report.skipped]
+    if skips and not (any(report.verdict for report in reports) or reproduction.outcome.stopped or fault):
+        lines.append(f"ERROR: no case got a verdict; the first one: {skips[0].removeprefix('Skipped: ')}")
+        fault = True
+    session.config.stash[LINES] = lines
+    if fault and exitstatus in (0, 1):
         session.exitstatus = HARNESS_ERROR
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The verdict table and the report, rebuilt from all evidence in the results folder."""
-    session = config.stash.get(SESSION, None)
-    judged = [report for kind in terminalreporter.stats.values() for report in kind if getattr(report, "judged", False)]
-    if session is None or not judged:
-        return
+def _reports(config: pytest.Config) -> list[Any]:
+    """Of the tests of claims: those that count in pytest's last line."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    stats = reporter.stats.items() if reporter else ()
+    return [report for kind, found in stats if kind for report in found if getattr(report, "claim", None)]
+
+
+def _verdicts(session: Session) -> list[str]:
     from harness import report
 
     path = report.build(session.options.results, session.catalogue)
-    terminalreporter.section(f"verdicts, profile {session.profile.name}")
-    terminalreporter.write_line(report.verdict_table(session.options.results, session.catalogue))
-    terminalreporter.write_line(f"report: {path}")
+    return [report.verdict_table(session.options.results, session.catalogue), f"report: {path}"]
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The verdict table, and where the report is."""
+    lines = config.stash.get(LINES, None)
+    if lines:
+        terminalreporter.section(f"verdicts, profile {config.stash[SESSION].profile.name}")
+        for line in lines:
+            terminalreporter.write_line(line, red=line.startswith("ERROR"))

@@ -24,7 +24,7 @@ statement = "Made up."
 figure = "Fig 2a"
 dataset = "digits"
 epochs = 0
-models = {}
+models = { vit = "vit_tiny", swin = "swin_tiny" }
 [[F1.rules]]
 text = "The effect lies above 0."
 effects = [{ name = "effect", unit = "pp", null = 0.0, decides = true, paper = 2.0, source = "made up" }]
@@ -205,12 +205,22 @@ def result_folder(result):
     return Path(line.removeprefix("report: ")).parent
 
 
-def test_strict_fails_what_is_inconclusive(session, project):
+@pytest.mark.parametrize("place", ["option", "environment"])
+def test_strict_fails_what_is_inconclusive(session, project, monkeypatch, place):
     project("[-1.0, 1.1]")
-    result = session("--strict")
+    if place == "environment":
+        monkeypatch.setenv("PYTEST_ADDOPTS", "--strict")
+    result = session(*(["--strict"] if place == "option" else []))
     result.assert_outcomes(failed=1)
     assert result.ret == 1
     assert result.evidence["verdict"] == "inconclusive"
+
+
+def test_pytests_own_ini_option_strict_is_not_about_verdicts(session, project):
+    project("[-1.0, 1.1]")
+    result = session("-o", "strict=true")
+    result.assert_outcomes(skipped=1)
+    assert result.ret == 0
 
 
 @pytest.mark.parametrize(
@@ -234,11 +244,90 @@ def test_a_fault_of_a_test_is_an_error_and_no_verdict(session, project, argument
     assert result.evidence["reason"].startswith("error: ")
 
 
-def test_a_role_that_nobody_plays_is_skipped_with_the_reason(session, project):
+def test_a_role_that_nobody_plays_is_skipped_and_a_session_without_a_verdict_is_no_success(session, project):
     project(role="swin")
     result = session("-rs")
     result.assert_outcomes(skipped=1)
-    result.stdout.fnmatch_lines(["*profile tiny has no model for role swin*"])
+    reason = "F1: not run: profile tiny has no model for role swin"
+    result.stdout.fnmatch_lines(
+        ["ERROR: no case got a verdict*" + reason, f"SKIPPED * claims/test_claim.py:5: {reason}"]
+    )
+    assert result.ret == 3
+    strict = session("--strict")
+    strict.assert_outcomes(failed=1)
+    assert strict.ret == 1
+
+
+def test_a_role_that_no_claim_knows_is_one_line_before_anything_is_trained(session, pytester, tmp_path):
+    (pytester.path / "tiny.toml").write_text(PROFILE.replace("vit = ", "vitt = "))
+    result = session(store=tmp_path / "fresh")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: profile tiny: no claim knows the role 'vitt'; did you mean 'vit'?"])
+    assert not (tmp_path / "fresh" / "runs").exists()
+
+
+TWO_CLAIMS = """
+import pytest
+
+@pytest.mark.claim("F1", roles=[], probes=[])
+def test_F1(case):
+    case.effect_over_draws("effect", [1.0, 1.5, 2.0])
+
+@pytest.mark.claim("F10", roles=[], probes=[])
+def test_F10(case):
+    case.effect_over_draws("effect", [-1.0, 1.5])
+
+def test_of_something_else():
+    pass
+"""
+
+
+@pytest.fixture
+def two_claims(pytester, project):
+    project(body=TWO_CLAIMS)
+    (pytester.path / "claims" / "catalogue.toml").write_text(
+        CATALOGUE
+        + CATALOGUE.replace("F1", "F10")
+        + CATALOGUE.replace("F1", "F2").partition("[[")[0]
+        + 'not_run = "Out of scope."\n'
+    )
+
+
+@pytest.mark.usefixtures("two_claims")
+def test_claims_are_chosen_by_their_exact_ids(session):
+    result = session("--claim", "F1")
+    result.assert_outcomes(passed=1, deselected=2)
+    result.stdout.fnmatch_lines(["profile tiny, device auto, data sets of the *", "results in results/tiny, store *"])
+    both = session("--claim", "F10,F1", "-rs")
+    both.assert_outcomes(passed=1, skipped=1, deselected=1)
+    both.stdout.fnmatch_lines(["SKIPPED * claims/test_claim.py:8: F10 none: inconclusive: *"])
+
+
+@pytest.mark.usefixtures("two_claims")
+def test_a_claim_that_cannot_be_chosen_is_one_line(session):
+    for given, message in (
+        ("F11", "ERROR: no claim 'F11'*did you mean 'F1*"),
+        ("F2", "ERROR: --claim F2: *Out of scope."),
+    ):
+        result = session("--claim", given)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([message])
+
+
+def test_other_tests_have_no_header_of_ours(session, project):
+    project(body="def test_of_something_else(): pass")
+    result = session()
+    assert result.ret == 0
+    assert not any("store" in line for line in result.outlines)
+
+
+def test_a_report_that_cannot_be_written_is_one_line_and_an_error(session, project, pytester):
+    project(body=WITHOUT_NETWORKS)
+    (pytester.path / "results" / "tiny" / "report.html").mkdir(parents=True)
+    result = session()
+    assert result.ret == 3
+    result.stdout.fnmatch_lines(["ERROR: cannot write */report.html*"])
+    assert not any("INTERNALERROR" in line for line in result.outlines)
 
 
 @pytest.mark.parametrize(
