@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
 from collections.abc import Callable
@@ -30,8 +31,12 @@ def from_timm(
     `overrides` are arguments of timm's class. Raises UnknownModel, UnknownOverride, NoWeights, or BadOption where timm
     cannot build it for this image size.
     """
-    if not timm.is_model(name):
-        raise UnknownModel(f"timm {timm.__version__} has no model {name!r}: {nearest(name, timm.list_models())}")
+    if not _timm_has(name):
+        known = timm.list_models(pretrained="." in name)  # behind the dot stands the tag of weights
+        alike = [other for other in known if other[:4] == name[:4]]  # of the same family, before a chance likeness
+        close = difflib.get_close_matches(name, alike or known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "timm.list_models() has all"
+        raise UnknownModel(f"timm {timm.__version__} has no model {name!r}; {hint}")
     options = {"num_classes": num_classes, "in_chans": in_chans, "img_size": image_size, **overrides}
     try:
         model = uncached(_create(name, pretrained, options))
@@ -46,6 +51,17 @@ def from_timm(
             raise NoWeights(f"no pretrained weights for {name}: {first}; download them, or pretrained=False") from error
         raise BadOption(f"timm cannot build {name} for {image_size} px with {overrides}: {first}") from error
     return tried(model, f"timm's {name}", (in_chans, image_size, image_size), num_classes)
+
+
+def _timm_has(name: str) -> bool:
+    """Whether it is a model of timm's, with a tag that it has if it comes with one."""
+    from timm.models import get_pretrained_cfg
+
+    with_tag = "." in name
+    try:
+        return timm.is_model(name) and (not with_tag or bool(get_pretrained_cfg(name, allow_unregistered=False)))
+    except RuntimeError:  # "Invalid pretrained tag"
+        return False
 
 
 def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
