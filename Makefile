@@ -4,19 +4,23 @@
 PYTHON  ?= python3
 PROFILE ?= quick
 
+# Where results go if RESULTS does not say: a subject's have a folder of their own, as in harness/plugin.py.
+FOLDER := $(or $(RESULTS),results/$(basename $(notdir $(PROFILE)))$(if $(SUBJECT),-$(lastword $(subst :, ,$(SUBJECT)))))
 BIN    := .venv/bin
 PYTEST := $(BIN)/python -m pytest claims/ --profile $(PROFILE) \
-          $(if $(K),-k '$(K)') $(if $(DATA),--data-root '$(DATA)') $(if $(ENGINE),--engine $(ENGINE)) \
+          $(if $(K),-k '$(K)') $(if $(CLAIM),--claim '$(CLAIM)') $(if $(DATA),--data-root '$(DATA)') $(if $(ENGINE),--engine $(ENGINE)) \
           $(if $(BUDGET),--budget $(BUDGET)) $(if $(DEVICE),--device $(DEVICE)) $(if $(JOBS),--jobs $(JOBS)) \
-          $(if $(RESULTS),--results '$(RESULTS)') $(if $(STORE),--store '$(STORE)')
+          $(if $(RESULTS),--results '$(RESULTS)') $(if $(STORE),--store '$(STORE)') \
+          $(if $(SUBJECT),--subject '$(SUBJECT)') $(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)')
 
 .PHONY: help reproduce plan report test bench lint clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
-	@echo 'Variables: PROFILE=quick K=lowpass DATA=/data ENGINE=ray BUDGET=50m DEVICE=cpu JOBS=2 RESULTS=dir STORE=dir PYTHON=python3.12'
+	@echo 'Variables: PROFILE=quick K=lowpass CLAIM=L1,F2 DATA=/data ENGINE=ray BUDGET=50m DEVICE=cpu JOBS=2 RESULTS=dir STORE=dir'
+	@echo '           SUBJECT=path/to/file.py:factory CHECKPOINT=file PYTHON=python3.12'
 
-# A contradicted claim is a result, not a failure: pytest's status 1. Anything else above 0 is a fault.
+# A contradicted claim is a result, not a failure: pytest's status 1. Anything else above 0 is a fault, or no verdict.
 reproduce: .venv/installed ## run the claims of PROFILE and write results/$(PROFILE)/report.html
 	@$(PYTEST) -rs || [ $$? -eq 1 ]
 
@@ -24,7 +28,7 @@ plan: .venv/installed ## what `make reproduce` would compute, and what it would 
 	@$(PYTEST) --plan
 
 report: .venv/installed ## rebuild the report from the evidence
-	@$(BIN)/python -m harness report $(if $(RESULTS),'$(RESULTS)',results/$(PROFILE))
+	@$(BIN)/python -m harness report '$(FOLDER)'
 
 test: .venv/installed ## unit and property tests
 	$(BIN)/python -m pytest

@@ -5,12 +5,13 @@ torch; `models` lists networks; `train` trains one run, under torchrun on severa
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from harness.errors import HarnessError, nearest
-from harness.plan.catalogue import load_catalogue
-from models.errors import ModelError
+from harness.plan.catalogue import Catalogue, load_catalogue
+from models.errors import ModelError, UnknownModel
 
 CATALOGUE = Path(__file__).parent.parent / "claims" / "catalogue.toml"
 
@@ -33,8 +34,11 @@ def main() -> None:
     train.add_argument("--role", required=True, help="whose network, e.g. resnet")
     train.add_argument("--dataset", help="default: the profile's first")
     train.add_argument("--seed", type=int, help="default: the profile's first")
-    train.add_argument("--store", type=Path, default=Path("results/store"), help="default: results/store")
-    train.add_argument("--data-root", type=Path, help="data sets in DIR/<name>/ instead of the hub")
+    store, data = os.environ.get("REPRO_STORE") or "results/store", os.environ.get("REPRO_DATA") or None
+    train.add_argument("--store", type=Path, default=store, help="or REPRO_STORE; default: results/store")
+    train.add_argument(
+        "--data-root", type=Path, default=data, help="data sets in DIR/<name>/ instead of the hub (or REPRO_DATA)"
+    )
     train.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     arguments = parser.parse_args()
     try:
@@ -56,7 +60,7 @@ def _report(results: Path) -> None:
     from harness import report
 
     _needs_evidence(results)
-    catalogue = load_catalogue(CATALOGUE)
+    catalogue = _catalogue()
     path = report.build(results, catalogue)
     print(report.verdict_table(results, catalogue))
     print(f"report: {path}")
@@ -67,8 +71,8 @@ def _judge(results: Path) -> None:
     from harness.judging.again import judge_again, load_tests
 
     _needs_evidence(results)
-    tests = load_tests(CATALOGUE.parent)
-    cases = list(judge_again(results, load_catalogue(CATALOGUE), tests))
+    catalogue = _catalogue()
+    cases = list(judge_again(results, catalogue, load_tests(catalogue.path.parent)))
     for case in cases:
         today = case.verdict or "cannot be judged"
         print(f"{case.name:<30} {today if not case.changed else f'{case.before} -> {today}'}")
@@ -85,21 +89,30 @@ def _needs_evidence(results: Path) -> None:
         raise HarnessError(f"no evidence in {results}; run the claims first: make reproduce PROFILE=<name>")
 
 
+def _catalogue() -> Catalogue:
+    """That of the project in the current folder, or the one that is installed beside this package."""
+    here = Path("claims", "catalogue.toml")
+    return load_catalogue(here if here.is_file() else CATALOGUE)
+
+
 def _models(pattern: str, image_size: int, classes: int) -> None:
     from models import describe, list_models
 
     names = [pattern] if pattern.startswith("timm/") else list_models(pattern)
     if not names:
         raise HarnessError(f"no model matches {pattern!r}; {nearest(pattern, list_models())}")
-    print(f"{'name':<26}{'parameters':>13}{'MACs':>11}  {'units':<44}source")
+    head = f"{'name':<26}{'parameters':>13}{'MACs':>11}  {'units':<44}source"
     for name in names:
         try:
             found = describe(name, num_classes=classes, image_size=image_size)
+        except UnknownModel:
+            raise
         except ModelError as error:
-            print(f"{name:<26}{'':>13}{'':>11}  not for {image_size} px: {error}")
-            continue
-        units = ", ".join(f"{count} {kind}" for kind, count in found.units.items())
-        print(f"{name:<26}{found.parameters:>13,}{found.macs / 1e6:>9,.1f} M  {units:<44}{found.source}")
+            row = f"{'':>13}{'':>11}  not for {image_size} px: {error}"
+        else:
+            units = ", ".join(f"{count} {kind}" for kind, count in found.units.items())
+            row = f"{found.parameters:>13,}{found.macs / 1e6:>9,.1f} M  {units:<44}{found.source}"
+        print(*([head] if name == names[0] else []), f"{name:<26}{row}", sep="\n", flush=True)
 
 
 if __name__ == "__main__":

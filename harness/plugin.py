@@ -1,7 +1,8 @@
 """pytest glue: options, one test item a case, and verdicts as test outcomes. The work is done in `harness.session`.
 
 `reproduced` passes, `contradicted` fails, `inconclusive` and `not run` skip (with --strict they fail), and a fault of
-the harness is an error. Exit status of pytest: 0, or 1 if something was contradicted, or 3 if there was an error.
+the harness is an error. Exit status of pytest: 0, or 1 if something was contradicted, or 3 if there was an error or no
+case got a verdict though nobody asked to stop; a stop by --budget or a signal is in order, and 0.
 """
 
 from __future__ import annotations
@@ -10,24 +11,40 @@ import os
 import re
 import sys
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.engine import ENGINES
-from harness.errors import HarnessError
+from harness.errors import HarnessError, nearest
+from harness.judging.dossier import Dossier
 from harness.judging.effects import Effects
-from harness.judging.record import Record
 from harness.plan.case import Case, expand
 from harness.plan.catalogue import load_catalogue
 from harness.plan.profile import load_profile
 from harness.session import NotRun, Options, Session
 
 SESSION = pytest.StashKey[Session]()
+ROLES = pytest.StashKey[set[str]]()  # that the collected claims name
 EFFECTS = pytest.StashKey[Effects]()
-RECORD = pytest.StashKey[Record]()
+DOSSIER = pytest.StashKey[Dossier]()
+NOT_RUN = pytest.StashKey[str]()  # why
+VERDICT = pytest.StashKey[str]()
+LINES = pytest.StashKey[list[str]]()  # below the tests
 HARNESS_ERROR = 3
+
+
+@dataclass(frozen=True)
+class Uncast:
+    """Stands in the place of a case where nobody plays one of its roles.
+
+    Attributes:
+        missing: who, in words.
+    """
+
+    missing: str
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,7 +53,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--profile", default="quick", metavar="NAME", help="how big: a name or a TOML file (default: quick)"
     )
     group.addoption("--data-root", metavar="DIR", help="data sets in DIR/<name>/ instead of the hub (or REPRO_DATA)")
-    group.addoption("--results", metavar="DIR", help="evidence, tables and report (default: results/<profile>)")
+    group.addoption(
+        "--results", metavar="DIR", help="evidence, tables, report (default: results/<profile>[-<factory>])"
+    )
     group.addoption(
         "--store", metavar="DIR", help="checkpoints and measurements (or REPRO_STORE; default: results/store)"
     )
@@ -54,8 +73,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--subject",
         metavar="MODULE:FACTORY",
-        help="your own model in role vit; [role=]package.module:factory(num_classes, image_size)",
+        help="your own model in role vit; [role=]package.module:factory or [role=]path/to/file.py:factory, called with "
+        "num_classes and image_size",
     )
+    group.addoption("--claim", metavar="IDS", help="these claims only, e.g. L1,F2 (-k L1 also selects L10 to L19)")
     group.addoption("--checkpoint", metavar="FILE", help="weights of the subject, which is then not trained")
     # --strict is pytest's own option; for claims it also turns `inconclusive` and `not run` into failures.
 
@@ -71,8 +92,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection(session: pytest.Session) -> None:
     """Profile and catalogue are read before anything is collected, so that a wrong name is one line."""
     config = session.config
+    config.stash[ROLES] = set()
     try:
         config.stash[SESSION] = _open_session(config)
+        for claim in _wanted_claims(config):
+            config.stash[SESSION].catalogue[claim]
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -83,14 +107,16 @@ def _open_session(config: pytest.Config) -> Session:
         return Path(config.invocation_params.dir, given) if given else None
 
     profile = load_profile(config.getoption("profile"))
+    folder = profile.name
     if subject := config.getoption("subject"):
-        profile = profile.with_subject(subject, path("checkpoint"))
+        profile = profile.with_subject(_subject(subject, config.invocation_params.dir), path("checkpoint"))
+        folder += f"-{subject.rpartition(':')[2]}"
     elif config.getoption("checkpoint"):
         raise HarnessError("--checkpoint needs --subject package.module:factory, the network that the weights are for")
     root = config.rootpath
     options = Options(
         root=root,
-        results=path("results") or root / "results" / profile.name,
+        results=path("results") or root / "results" / folder,
         store=path("store", "REPRO_STORE") or root / "results" / "store",
         data_root=path("data_root", "REPRO_DATA"),
         device=config.getoption("device"),
@@ -101,6 +127,26 @@ def _open_session(config: pytest.Config) -> Session:
     if options.jobs is not None and options.jobs < 1:
         raise HarnessError(f"--jobs {options.jobs}: at least one run at a time")
     return Session(profile, load_catalogue(root / "claims" / "catalogue.toml"), options)
+
+
+def _subject(given: str, folder: Path) -> str:
+    """`[role=]target` as it is found from any folder, by worker processes too: a file absolute, a module on the path.
+
+    `pytest` alone, unlike `python -m pytest`, does not look for modules in the folder that it is called from.
+    """
+    role, equals, target = given.rpartition("=")
+    where, colon, factory = target.rpartition(":")
+    if where.endswith(".py"):
+        return f"{role}{equals}{Path(folder, where).resolve()}{colon}{factory}"
+    if str(folder) not in sys.path:
+        sys.path.insert(1, str(folder))
+    return given
+
+
+def _wanted_claims(config: pytest.Config) -> list[str]:
+    """The ids behind `--claim`; none: all."""
+    given = config.getoption("claim") or ""
+    return [name.strip() for name in given.split(",") if name.strip()]
 
 
 def _seconds(text: str | None) -> float | None:
@@ -121,19 +167,57 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     session = metafunc.config.stash[SESSION]
     (claim,), wants = marker.args, marker.kwargs
     part = wants.get("part")
+    metafunc.config.stash[ROLES].update(role if isinstance(role, str) else role.of for role in wants["roles"])
     session.catalogue[claim].rule(part)
     cases, missing = expand(claim, part, wants["roles"], wants["probes"], session.profile)
     if missing:
-        skip = pytest.mark.skip(reason=f"not run: profile {session.profile.name} has no {missing[0]}")
-        metafunc.parametrize("claim", [pytest.param(None, id="no model", marks=skip)], indirect=True)
+        metafunc.parametrize("claim", [pytest.param(Uncast(missing[0]), id="no model")], indirect=True)
     else:
         metafunc.parametrize("claim", cases, ids=[case.name for case in cases], indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """`--claim`: exact ids, where `-k` takes whatever has them in its name."""
+    wanted = _wanted_claims(config)
+    if not wanted:
+        return
+    there = {claim: [item for item in items if _claim_of(item) == claim] for claim in wanted}
+    for claim, found in there.items():
+        if not found:
+            reason = config.stash[SESSION].catalogue[claim].not_run or "nothing of what was collected judges it"
+            raise pytest.UsageError(f"--claim {claim}: there is no test for it here: {reason}")
+    chosen = [item for item in items if _claim_of(item) in wanted]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
+def pytest_report_collectionfinish(config: pytest.Config, start_path: Path, items: list[pytest.Item]) -> list[str]:
+    """What claims are judged with; nothing where none was collected."""
+    if config.get_verbosity() < 0 or not any(map(_claim_of, items)):
+        return []
+    session = config.stash[SESSION]
+    options = session.options
+
+    def short(path: Path) -> str:
+        return str(path.relative_to(start_path) if path.is_relative_to(start_path) else path)
+
+    data = f"data sets in {short(options.data_root)}" if options.data_root else "data sets of the Hugging Face hub"
+    return [
+        f"profile {session.profile.name}, device {options.device}, {data}",
+        f"results in {short(options.results)}, store {short(options.store)}",
+    ]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Hypothesis's plugin imports all of hypothesis at the end of every session, a second; claims do not use it."""
     if "hypothesis" not in sys.modules:
         session.config.pluginmanager.unregister(name="hypothesispytest")
+
+
+def _claim_of(item: pytest.Item) -> str | None:
+    """The claim that a test judges."""
+    marker = item.get_closest_marker("claim")
+    return marker.args[0] if marker and "claim" in getattr(item, "fixturenames", ()) else None
 
 
 def _case_of(item: pytest.Item) -> Case | None:
@@ -145,41 +229,58 @@ def _case_of(item: pytest.Item) -> Case | None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Before the first test: compute what the selected ones need. With --plan: say what that is, and run nothing."""
-    cases = [case for item in session.items if (case := _case_of(item))]
-    if not cases or session.config.option.collectonly or session.testsfailed:
+    if not any(map(_claim_of, session.items)) or session.config.option.collectonly or session.testsfailed:
         return None
+    cases = [case for item in session.items if (case := _case_of(item))]
     networks = [case for case in cases if case.roles]
     reproduction = session.config.stash[SESSION]
     capture = session.config.pluginmanager.getplugin("capturemanager")
     try:
+        _check_roles(reproduction, session.config.stash[ROLES])
         with capture.global_and_fixture_disabled():
             print()
             if session.config.getoption("plan"):
                 print(reproduction.describe_plan(networks))
                 return True
-            reproduction.compute(networks)
+            if cases:
+                reproduction.claim_folders()
+                reproduction.compute(networks)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     return None
 
 
+def _check_roles(session: Session, wanted: set[str]) -> None:
+    """A misspelt role of a profile would leave its claims unjudged without a word."""
+    known = wanted | {role for claim in session.catalogue.claims.values() for role in claim.models}
+    for role in session.profile.roles:
+        if role not in known:
+            raise HarnessError(
+                f"profile {session.profile.name}: no claim knows the role {role!r}; {nearest(role, known)}"
+            )
+
+
 @pytest.fixture
-def claim(request: pytest.FixtureRequest) -> Effects:
-    """The claim on a case, whose effects its test measures."""
+def claim(request: pytest.FixtureRequest) -> Effects | None:
+    """The claim on a case, whose effects its test measures; None where it is not going to be run."""
     session = request.config.stash[SESSION]
+    if isinstance(request.param, Uncast):
+        request.node.stash[NOT_RUN] = f"not run: profile {session.profile.name} has no {request.param.missing}"
+        return None
     path, line, _ = request.node.location
-    record = request.node.stash[RECORD] = session.record(request.param, f"{path}:{(line or 0) + 1}")
+    dossier = request.node.stash[DOSSIER] = session.dossier(request.param, f"{path}:{(line or 0) + 1}")
     failure = None
     try:
-        effects = session.effects(record)
+        effects = session.effects(dossier)
     except (NotRun, HarnessError) as reason:
         failure = reason
     if failure is not None:
         kind = "not run" if isinstance(failure, NotRun) else "error"
-        record.not_run(f"{kind}: {failure}")
+        dossier.not_run(f"{kind}: {failure}")
         if kind == "error":
             pytest.fail(str(failure), pytrace=False)
-        _skip_or_fail(request.config, f"not run: {failure}")
+        request.node.stash[NOT_RUN] = f"not run: {failure}"
+        return None
     request.node.stash[EFFECTS] = effects
     return effects
 
@@ -187,11 +288,14 @@ def claim(request: pytest.FixtureRequest) -> Effects:
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """A verdict becomes the outcome of the test, and leaves its evidence."""
+    if reason := pyfuncitem.stash.get(NOT_RUN, None):
+        _skip_or_fail(pyfuncitem.config, reason)
     result = yield
     effects = pyfuncitem.stash.get(EFFECTS, None)
     if effects is not None:
         verdict, reason = effects.judge()
-        pyfuncitem.stash[RECORD].judged(verdict, reason, effects.in_order())
+        pyfuncitem.stash[DOSSIER].judged(verdict, reason, effects.in_order())
+        pyfuncitem.stash[VERDICT] = verdict
         if verdict == "contradicted":
             pytest.fail(f"contradicted: {reason}", pytrace=False)
         if verdict == "inconclusive":
@@ -200,7 +304,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 
 def _skip_or_fail(config: pytest.Config, reason: str) -> None:
-    if "--strict" in config.invocation_params.args:
+    # Set by pytest's --strict from wherever it comes, not by its ini option of that name, which is about markers.
+    if config.getoption("strict", False):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
 
@@ -209,8 +314,14 @@ def _skip_or_fail(config: pytest.Config, reason: str) -> None:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Whatever a claim's test raises besides its verdict is a fault of the harness: an error, never a verdict."""
     report = yield
-    report.judged = _case_of(item) is not None
-    if not (report.judged and report.failed):
+    report.claim, report.has_case = _claim_of(item), _case_of(item) is not None
+    report.verdict = item.stash.get(VERDICT, None)
+    if report.claim and report.skipped:
+        case = _case_of(item)
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        said = f"Skipped: {' '.join([report.claim, *([case.name] if case else [])])}: {reason}"
+        report.longrepr = (str(item.path), (item.location[1] or 0) + 1, said)
+    if not (report.claim and report.failed):
         return report
     error = call.excinfo.value if call.excinfo else None
     verdict = call.when == "call" and isinstance(error, pytest.fail.Exception)
@@ -218,8 +329,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.harness_error and call.when == "call":
         if isinstance(error, HarnessError):
             report.longrepr = str(error)
-        if record := item.stash.get(RECORD, None):
-            record.not_run(f"error: {error}")
+        if dossier := item.stash.get(DOSSIER, None):
+            try:
+                dossier.not_run(f"error: {error}")
+            except HarnessError as second:
+                report.longrepr = f"{report.longrepr}\n{second}"
     return report
 
 
@@ -231,21 +345,44 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    reporter = session.config.pluginmanager.getplugin("terminalreporter")
-    errors = reporter.stats.get("error", []) if reporter else []
-    if exitstatus in (0, 1) and any(getattr(report, "harness_error", False) for report in errors):
+    """The report, rebuilt from all evidence in the results folder, and the exit status that the cases make."""
+    reports = _reports(session.config)
+    if not reports:
+        return
+    reproduction, lines = session.config.stash[SESSION], []
+    fault = any(getattr(report, "harness_error", False) for report in reports)
+    try:
+        if any(report.has_case for report in reports):
+            lines = _verdicts(reproduction)
+    except HarnessError as error:
+        lines, fault = [f"ERROR: {error}"], True
+    skips = [report.longrepr[2] for report in reports if report.skipped]
+    if skips and not (any(report.verdict for report in reports) or reproduction.outcome.stopped or fault):
+        lines.append(f"ERROR: no case got a verdict; the first one: {skips[0].removeprefix('Skipped: ')}")
+        fault = True
+    session.config.stash[LINES] = lines
+    if fault and exitstatus in (0, 1):
         session.exitstatus = HARNESS_ERROR
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The verdict table and the report, rebuilt from all evidence in the results folder."""
-    session = config.stash.get(SESSION, None)
-    judged = [report for kind in terminalreporter.stats.values() for report in kind if getattr(report, "judged", False)]
-    if session is None or not judged:
-        return
+def _reports(config: pytest.Config) -> list[Any]:
+    """Of the tests of claims: those that count in pytest's last line."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    stats = reporter.stats.items() if reporter else ()
+    return [report for kind, found in stats if kind for report in found if getattr(report, "claim", None)]
+
+
+def _verdicts(session: Session) -> list[str]:
     from harness import report
 
     path = report.build(session.options.results, session.catalogue)
-    terminalreporter.section(f"verdicts, profile {session.profile.name}")
-    terminalreporter.write_line(report.verdict_table(session.options.results, session.catalogue))
-    terminalreporter.write_line(f"report: {path}")
+    return [report.verdict_table(session.options.results, session.catalogue), f"report: {path}"]
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The verdict table, and where the report is."""
+    lines = config.stash.get(LINES, None)
+    if lines:
+        terminalreporter.section(f"verdicts, profile {config.stash[SESSION].profile.name}")
+        for line in lines:
+            terminalreporter.write_line(line, red=line.startswith("ERROR"))

@@ -15,14 +15,16 @@ from harness.engine import engine_named
 from harness.engine.progress import progress
 from harness.engine.settings import Outcome, Settings, Stop, choose_device
 from harness.errors import HarnessError
+from harness.judging.dossier import Dossier, Ground
 from harness.judging.effects import Effects
-from harness.judging.record import Ground, Record
+from harness.judging.folder import claim_folder
 from harness.plan.case import Case
 from harness.plan.catalogue import Catalogue
 from harness.plan.job import Job
-from harness.plan.plan import Plan, describe, make_plan
+from harness.plan.plan import UNSEEN, Plan, describe, make_plan
 from harness.plan.profile import Profile
 from harness.store import Store
+from harness.store.files import try_writing
 
 
 class NotRun(Exception):
@@ -53,6 +55,7 @@ class Session:
     began: float = field(default_factory=time.monotonic)
     fingerprints: dict[str, str] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
+    train_images: dict[str, int] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
     outcome: Outcome = field(default_factory=Outcome)
     say: Callable[[str], None] = print
@@ -71,28 +74,36 @@ class Session:
                 self.unavailable[name] = str(error)
                 continue
             self.fingerprints[name], self.titles[name] = dataset.fingerprint, dataset.title
+            self.train_images[name] = len(dataset.train)
 
     def plan(self, cases: Iterable[Case]) -> Plan:
-        return make_plan([case for case in cases if case.dataset in self.fingerprints], self.fingerprints, self.store)
+        there = [self._on_its_data(case) for case in cases if case.dataset in self.fingerprints]
+        return make_plan(there, self.fingerprints, self.store)
+
+    def _on_its_data(self, case: Case) -> Case:
+        return case.given(self.train_images[case.dataset]) if case.dataset in self.train_images else case
 
     def describe_plan(self, cases: list[Case]) -> str:
         """What would be computed and what it would cost; nothing is downloaded."""
         self.open_data(cases, offline=True)
+        self.fingerprints |= dict.fromkeys(self.unavailable, UNSEEN)
         lines = [describe(self.plan(cases), self.options.jobs or _cores())]
         for name, reason in self.unavailable.items():
-            count = len(
-                {
-                    (player, seed)
-                    for case in cases
-                    if case.dataset == name
-                    for player in map(str, case.players.values())
-                    for seed in case.seeds
-                }
-            )
             lines.append(
-                f"{name}: {count} more runs, not looked up in the store, since the data are not here: {reason}"
+                f"{name}: counted with its {dataset_info(name).train_images:,} published training images and not "
+                f"looked up in the store, since the data are not here: {reason}"
             )
         return "\n".join(lines)
+
+    def claim_folders(self) -> None:
+        """Before anything is trained: results and store can be written, and the results are of nothing else.
+
+        Raises:
+            HarnessError: one of these is not so.
+        """
+        if changed := claim_folder(self.options.results, self.profile):
+            self.say(changed)
+        try_writing(self.options.store)
 
     def compute(self, cases: list[Case]) -> None:
         """Bring the data, then train and measure what is missing, within the budget."""
@@ -123,16 +134,16 @@ class Session:
         budget = self.options.budget
         return None if budget is None else self.began + budget - min(20.0, budget / 10)
 
-    def effects(self, record: Record) -> Effects:
+    def effects(self, dossier: Dossier) -> Effects:
         """What the test of a case works with.
 
         Raises:
             HarnessError: its data are not to be had, or one of its runs failed.
             NotRun: the session was stopped before its runs were done.
         """
-        case = record.case
+        case = dossier.case
         claim = self.catalogue[case.claim]
-        effects = Effects(claim, claim.rule(case.part), case.probes, record.measured)
+        effects = Effects(claim, claim.rule(case.part), case.probes, dossier.measured)
         if not case.roles:
             return effects
         if case.dataset in self.unavailable:
@@ -144,9 +155,9 @@ class Session:
                 raise NotRun(f"stopped before {run} was trained and measured; the same command continues")
         return effects
 
-    def record(self, case: Case, test: str | None) -> Record:
+    def dossier(self, case: Case, test: str | None) -> Dossier:
         """What leaves the evidence of a case."""
-        return Record(case, self.ground, test)
+        return Dossier(self._on_its_data(case), self.ground, test)
 
 
 def _check_models(jobs: Iterable[Job]) -> None:

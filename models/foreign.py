@@ -1,10 +1,13 @@
-"""Networks from elsewhere: any of timm by `timm/<name>`, and a person's own by `subject/package.module:factory`."""
+"""Networks from elsewhere: any of timm by `timm/<name>`, and a person's own by `subject/package.module:factory` or
+`subject/path/to/file.py:factory`.
+"""
 
 from __future__ import annotations
 
-import importlib
+import difflib
 import inspect
 import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,9 +15,8 @@ from torch import nn
 
 from models._timm import timm, uncached
 from models.errors import BadImageSize, BadOption, ModelError, UnknownModel, UnknownOverride, nearest
+from models.subject import file_of, importable, load_factory, short, told
 from models.units.survey import undisturbed
-
-TIMM, SUBJECT = "timm/", "subject/"
 
 
 class NoWeights(ModelError):
@@ -29,8 +31,12 @@ def from_timm(
     `overrides` are arguments of timm's class. Raises UnknownModel, UnknownOverride, NoWeights, or BadOption where timm
     cannot build it for this image size.
     """
-    if not timm.is_model(name):
-        raise UnknownModel(f"timm {timm.__version__} has no model {name!r}: {nearest(name, timm.list_models())}")
+    if not _timm_has(name):
+        known = timm.list_models(pretrained="." in name)  # behind the dot stands the tag of weights
+        alike = [other for other in known if other[:4] == name[:4]]  # of the same family, before a chance likeness
+        close = difflib.get_close_matches(name, alike or known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "timm.list_models() has all"
+        raise UnknownModel(f"timm {timm.__version__} has no model {name!r}; {hint}")
     options = {"num_classes": num_classes, "in_chans": in_chans, "img_size": image_size, **overrides}
     try:
         model = uncached(_create(name, pretrained, options))
@@ -47,6 +53,17 @@ def from_timm(
     return tried(model, f"timm's {name}", (in_chans, image_size, image_size), num_classes)
 
 
+def _timm_has(name: str) -> bool:
+    """Whether it is a model of timm's, with a tag that it has if it comes with one."""
+    from timm.models import get_pretrained_cfg
+
+    with_tag = "." in name
+    try:
+        return timm.is_model(name) and (not with_tag or bool(get_pretrained_cfg(name, allow_unregistered=False)))
+    except RuntimeError:  # "Invalid pretrained tag"
+        return False
+
+
 def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
     try:
         return timm.create_model(name, pretrained=pretrained, **options)
@@ -61,15 +78,18 @@ def from_subject(target: str, *, num_classes: int, image_size: int, in_chans: in
     """What a person's factory returns, called with num_classes and image_size, and in_chans if it takes that.
 
     Raises UnknownModel where there is no such factory, UnknownOverride for an option it does not take, BadOption where
-    it returns no network.
+    it fails or returns no network.
     """
-    module, colon, function = target.partition(":")
-    if not (colon and module and function):
-        raise UnknownModel(f"{SUBJECT}{target}: expected {SUBJECT}package.module:factory")
-    try:
-        factory = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise UnknownModel(f"{SUBJECT}{target}: {error}; is the folder that holds it on the path?") from error
+    with importable(target):
+        return _from_factory(
+            load_factory(target), target, num_classes=num_classes, image_size=image_size, in_chans=in_chans, **overrides
+        )
+
+
+def _from_factory(
+    factory: Callable[..., Any], target: str, *, num_classes: int, image_size: int, in_chans: int, **overrides: Any
+) -> nn.Module:
+    file, target = file_of(target), short(target)
     options = {"num_classes": num_classes, "image_size": image_size, **overrides}
     known = inspect.signature(factory).parameters
     if "in_chans" in known:
@@ -78,7 +98,13 @@ def from_subject(target: str, *, num_classes: int, image_size: int, in_chans: in
         for option in options:
             if option not in known:
                 raise UnknownOverride(f"{target} takes no {option!r}: {nearest(option, known)}")
-    model = factory(**options)
+    try:
+        model = factory(**options)
+    except ModelError:
+        raise
+    except Exception as error:  # a person's factory may raise anything
+        shown = ", ".join(f"{key}={value!r}" for key, value in options.items())
+        raise BadOption(f"{target}({shown}) fails: {told(error, file)}") from error
     if not isinstance(model, nn.Module):
         raise BadOption(f"{target} returned {type(model).__name__}, not a torch.nn.Module")
     return tried(model, target, (in_chans, image_size, image_size), num_classes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ def load_dataset(
         say: takes one line when something slow begins.
 
     Raises:
-        HarnessError: no such data set, no files, no network, or files of another layout.
+        HarnessError: no such data set, no files, one of a numbered series missing, no network, or files of another
+            layout. Fewer images than the original's in files that are all there are no fault: the title says so.
     """
     info = dataset_info(name)
     if info.streamed:
@@ -84,14 +86,26 @@ def _open(info: DatasetInfo, artifact: Artifact) -> Dataset:
         images = np.load(artifact.path / f"{name}-images.npy", mmap_mode="r", allow_pickle=False)
         return Split(images, np.load(artifact.path / f"{name}-labels.npy", allow_pickle=False))
 
+    train, test = split("train"), split("test")
     return Dataset(
         info=info,
-        title=artifact.meta["title"],
+        title=_title(info, artifact.meta["title"], len(train), len(test)),
         class_names=tuple(artifact.meta["class_names"]),
-        train=split("train"),
-        test=split("test"),
+        train=train,
+        test=test,
         fingerprint=artifact.meta["fingerprint"],
     )
+
+
+def _title(info: DatasetInfo, title: str, train: int, test: int) -> str:
+    """What the decoded files were called, and how many images are there where it is not all or too many.
+
+    Counted when it is opened, not noted when it was decoded: stores from before this was counted say it as well.
+    """
+    if (train, test) == (info.train_images, info.test_images):
+        return title
+    counts = f"{train:,} + {test:,} of {info.train_images:,} + {info.test_images:,} images"
+    return f"{title} ({counts})" if title == info.title else f"{title.removesuffix(')')}, {counts})"
 
 
 def _decode_digits(info: DatasetInfo) -> dict[str, Any]:
@@ -125,8 +139,28 @@ def _find_parquet(info: DatasetInfo, root: Path | None, offline: bool) -> dict[s
                 f"no {' and no '.join(f'{split}-*.parquet' for split in missing)} below {folder}; expected the hub's "
                 f"layout of {info.repository}, e.g. {folder / info.repository_folder / 'train-00000-of-00001.parquet'}"
             )
+        if lost := [name for files in found.values() for name in _missing_from_series(files)]:
+            raise HarnessError(
+                f"{info.title} in {folder} is not whole: {', '.join(lost)} {'are' if len(lost) > 1 else 'is'} missing; "
+                f"get what is missing of {info.repository}, or take its siblings away"
+            )
         return found
     return {split: [_from_hub(info, split, offline)] for split in ("train", "test")}
+
+
+SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})")
+
+
+def _missing_from_series(files: list[Path]) -> list[str]:
+    """The files that must also be there: `train-00000-of-00002.parquet` says that it is one of two."""
+    lost = []
+    for path in files:
+        shard = SHARD.fullmatch(path.stem)
+        if shard is None:
+            continue
+        names = [f"{shard['stem']}-{number:05}-of-{shard['total']}.parquet" for number in range(int(shard["total"]))]
+        lost += [name for name in names if path.with_name(name) not in files]
+    return list(dict.fromkeys(lost))
 
 
 def _from_hub(info: DatasetInfo, split: str, offline: bool) -> Path:

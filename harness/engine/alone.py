@@ -41,6 +41,7 @@ def train_one(arguments: Namespace) -> None:
         store = Store(arguments.store)
         dataset = load_dataset(name, store, root=arguments.data_root)
         seed = profile.seeds[0] if arguments.seed is None else arguments.seed
+        case = case.given(len(dataset.train))
         run = case.run(arguments.role, seed, dataset.fingerprint)
         request = case.request(arguments.role, wanted("prediction"))
         job = Job(run, (request,), training=True, wanted=wanted_epochs(run, [request], profile))

@@ -49,11 +49,11 @@ class Lines:
         now = time.monotonic()
         if now - self._said.setdefault(job.run.run_id, now) >= LINE_EVERY_SECONDS:
             self._said[job.run.run_id] = now
-            self.say(f"        {job.run}: {_figures(event)}")
+            self.say(f"        {job}: {_figures(event)}")
 
     def finished(self, job: Job, failure: str | None) -> None:
         self.done += 1
-        self.say(f"[{self.done}/{self.total}] {job.run}: {failure or 'done'}")
+        self.say(f"[{self.done}/{self.total}] {job}: {failure or 'done'}")
 
 
 class Bars(AbstractContextManager["Bars"]):
@@ -87,7 +87,7 @@ class Bars(AbstractContextManager["Bars"]):
     def update(self, job: Job, event: dict[str, Any]) -> None:
         key = job.run.run_id
         if key not in self._tasks:
-            self._tasks[key] = self._progress.add_task(str(job.run), total=None, figures="")
+            self._tasks[key] = self._progress.add_task(str(job), total=None, figures="")
         bar = {"total": event["epochs"], "completed": event["epoch"] - 1} if "epoch" in event else {}
         self._progress.update(self._tasks[key], figures=_figures(event), **bar)
 

@@ -79,7 +79,8 @@ def worker_environment() -> dict[str, str]:
     """
     keep = {"mmap_threshold": 1 << 30, "trim_threshold": 1 << 30, "hugetlb": 1}
     return {
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+        "PYTHONSAFEPATH": "1",  # else the current folder comes first, and a `models` in it hides ours
         "OMP_NUM_THREADS": "1",
         "GLIBC_TUNABLES": os.environ.get(
             "GLIBC_TUNABLES", ":".join(f"glibc.malloc.{name}={value}" for name, value in keep.items())

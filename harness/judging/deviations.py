@@ -50,7 +50,7 @@ def deviations(claim: Claim, case: Case, dataset_title: str) -> list[str]:
     elif dataset_title != info.title:
         found.append(f"{dataset_title} instead of the original images")
     found += _subsets(case, info)
-    found += _measured(case, info)
+    found += _measured(case)
     found += _models(claim, case)
     found += _studies(claim, case)
     fixed = {role: spec for role, spec in case.models.items() if spec.is_trained_already}
@@ -73,9 +73,9 @@ def _subsets(case: Case, info: DatasetInfo) -> list[str]:
     return [f"{some:,} of {whole:,} {split} images" for split, some, whole in sizes if some and some != whole]
 
 
-def _measured(case: Case, info: DatasetInfo) -> list[str]:
+def _measured(case: Case) -> list[str]:
     """Probes of the training loss that see fewer images than the paper's: all, of which the Hessian's a tenth."""
-    available = case.profile.images.train or info.train_images
+    available = case.profile.train_size(case.dataset, case.available)
     found = []
     for name in dict.fromkeys(probe.probe for probe in case.probes):
         parameters = case.profile.parameters(name)

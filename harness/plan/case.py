@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 
+from harness.data.catalogue import dataset_info
 from harness.errors import HarnessError
 from harness.plan.cast import Player, player, roles_of
 from harness.plan.profile import Profile
@@ -26,6 +27,7 @@ class Case:
         points: of those roles that are points of a study.
         cast: role of the profile -> the model that plays it and its variants here.
         probes: what is measured of every run.
+        available: training images that are there; None as long as that is unknown, or as many as were published.
     """
 
     claim: str
@@ -36,6 +38,12 @@ class Case:
     cast: dict[str, ModelSpec]
     profile: Profile
     probes: tuple[Wanted, ...]
+    available: int | None = None
+
+    def given(self, train_images: int) -> Case:
+        """The same case where so many training images are there: a share is one of these."""
+        published = dataset_info(self.dataset).train_images
+        return self if train_images in (0, published) else replace(self, available=train_images)
 
     @property
     def name(self) -> str:
@@ -69,7 +77,7 @@ class Case:
             model=playing.model,
             dataset=self.dataset,
             fingerprint=fingerprint,
-            train_images=self.profile.train_images(playing.share, self.dataset),
+            train_images=self.profile.train_images(playing.share, self.dataset, self.available),
             recipe=playing.recipe,
             seed=seed,
             source=source_of(playing.model),
@@ -79,11 +87,15 @@ class Case:
         """A probe of the case as it is asked of this role's runs: an epoch is counted in their own recipe."""
         return probe.request(self.profile, self.players[role])
 
+    def requests(self, role: str) -> list[ProbeRequest]:
+        """All that is measured of this role's runs."""
+        return [self.request(role, probe) for probe in self.probes]
+
     def runs(self, fingerprint: str) -> Iterator[tuple[Run, list[ProbeRequest]]]:
         """All runs with what is measured of them, seed by seed, so that an early stop leaves whole replicates."""
         for seed in self.seeds:
             for role in self.roles:
-                yield self.run(role, seed, fingerprint), [self.request(role, probe) for probe in self.probes]
+                yield self.run(role, seed, fingerprint), self.requests(role)
 
 
 def expand(

@@ -16,12 +16,17 @@ class Job:
     Attributes:
         wanted: epochs behind the warm-up (0: its end), None for the finished run.
         training: whether some of them are missing.
+        label: what it is called on the way, with the role that it plays.
     """
 
     run: Run
     probes: tuple[ProbeRequest, ...]
     training: bool
     wanted: tuple[int | None, ...] = (None,)
+    label: str = ""
+
+    def __str__(self) -> str:
+        return self.label or str(self.run)
 
     def to_plain(self) -> dict[str, Any]:
         return {
@@ -29,9 +34,11 @@ class Job:
             "probes": [probe.model_dump(mode="json") for probe in self.probes],
             "training": self.training,
             "wanted": list(self.wanted),
+            "label": self.label,
         }
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Job:
         probes = tuple(ProbeRequest.model_validate_plain(probe) for probe in plain["probes"])
-        return cls(Run.model_validate(plain["run"]), probes, plain["training"], tuple(plain["wanted"]))
+        run, wanted = Run.model_validate(plain["run"]), tuple(plain["wanted"])
+        return cls(run, probes, plain["training"], wanted, plain["label"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import product
 
 from harness.plan.case import Case
 from harness.plan.job import Job
@@ -13,12 +14,19 @@ from harness.plan.run import Run, missing_weights
 from harness.plan.wanted import ProbeRequest
 from harness.store import Store
 
+UNSEEN = "not seen"  # the fingerprint of data that are not here: such runs are counted, and in no store
+
 
 @dataclass(frozen=True)
 class Item:
-    """A run of the plan: what of it is there, and what training it may cost (None: nothing to go by)."""
+    """A run of the plan: what of it is there, and what training it may cost (None: nothing to go by).
+
+    Attributes:
+        roles: that it plays; runs that differ in their recipe alone differ for a reader in nothing else.
+    """
 
     run: Run
+    roles: tuple[str, ...]
     requests: tuple[ProbeRequest, ...]
     trained: bool
     missing: tuple[ProbeRequest, ...]
@@ -35,7 +43,13 @@ class Item:
     def job(self) -> Job | None:
         if self.trained and not self.missing:
             return None
-        return Job(self.run, self.missing, training=not self.trained, wanted=self.wanted)
+        return Job(self.run, self.missing, not self.trained, self.wanted, label=f"{self.part}: {self.run}")
+
+    @property
+    def part(self) -> str:
+        """`vit_weak`, or `vit +2` where it plays two others besides."""
+        first, *others = self.roles
+        return f"{first} +{len(others)}" if others else first
 
 
 @dataclass(frozen=True)
@@ -51,25 +65,33 @@ def make_plan(cases: Iterable[Case], fingerprints: dict[str, str], store: Store)
     """The union of what the cases need, in the order of the cases.
 
     Args:
-        fingerprints: data set -> fingerprint of its content; a run's identity depends on it.
+        fingerprints: data set -> fingerprint of its content, or UNSEEN; a run's identity depends on it.
     """
-    everything: dict[str, tuple[Run, dict[str, ProbeRequest], Profile]] = {}
+    everything: dict[str, tuple[Run, dict[str, ProbeRequest], set[str], Case]] = {}
     for case in cases:
-        for run, asked in case.runs(fingerprints[case.dataset]):
-            _, requests, _ = everything.setdefault(run.run_id, (run, {}, case.profile))
-            requests.update({request.key(run.run_id): request for request in asked})
+        for seed, role in product(case.seeds, case.roles):  # whole replicates first, should it be stopped
+            run = case.run(role, seed, fingerprints[case.dataset])
+            _, requests, roles, _ = everything.setdefault(run.run_id, (run, {}, set(), case))
+            requests.update({request.key(run.run_id): request for request in case.requests(role)})
+            roles.add(role)
 
     speeds = measured_speeds(store)
     items = []
-    for run, requests, profile in everything.values():
+    for run, requests, roles, case in everything.values():
+        profile = case.profile
+        parts = tuple(sorted(roles, key=[*profile.roles, *profile.variants].index))
         wanted = wanted_epochs(run, requests.values(), profile)
         trained = not missing_weights(store, run, wanted)
         missing = tuple(request for key, request in requests.items() if store.read(key) is None)
         speed = speeds.get((str(run.model), run.dataset)) or profile.throughput.get(run.model.name)
-        item = Item(run, tuple(requests.values()), trained, missing, wanted, None)
-        images = (run.train_images or profile.train_size(run.dataset)) * item.epochs
-        items.append(replace(item, seconds=0.0 if trained else images / speed if speed else None))
+        item = Item(run, parts, tuple(requests.values()), trained, missing, wanted, None)
+        images = (run.train_images or profile.train_size(run.dataset, case.available)) * item.epochs
+        items.append(replace(item, seconds=_seconds(0 if trained else images, speed)))
     return Plan(tuple(items))
+
+
+def _seconds(images: int, speed: float | None) -> float | None:
+    return 0.0 if not images else images / speed if speed else None
 
 
 def wanted_epochs(run: Run, requests: Iterable[ProbeRequest], profile: Profile) -> tuple[int | None, ...]:
@@ -93,23 +115,27 @@ def measured_speeds(store: Store) -> dict[tuple[str, str], float]:
 
 def describe(plan: Plan, workers: int) -> str:
     """The plan as text: a line a run, then the sums."""
-    lines = [f"{'run':<18}{'model':<38}{'data set':<10}{'seed':>5}  {'training':<12}{'about':>9}  probes missing"]
-    for item in plan.items:
+    players = [f"{item.part}: {item.run.model}" for item in plan.items]
+    width = max(map(len, ["role: model", *players]))
+    head = f"{'role: model':<{width}}  {'data set':<10}{'seed':>5}  {'training':<12}{'about':>9}"
+    lines = [f"{'run':<18}{head}  probes missing"]
+    for item, player in zip(plan.items, players, strict=True):
         run = item.run
         training = "cached" if item.trained else f"{item.epochs} epochs"
         counts = Counter(request.probe for request in item.missing)
         probes = ", ".join(f"{name} ×{n}" if n > 1 else name for name, n in counts.items()) or "none"
         about = "" if item.trained else duration(item.seconds)
-        lines.append(
-            f"{run.run_id:<18}{run.model!s:<38}{run.dataset:<10}{run.seed:>5}  {training:<12}{about:>9}  {probes}"
-        )
+        name = "?" if run.fingerprint == UNSEEN else run.run_id
+        row = f"{player:<{width}}  {run.dataset:<10}{run.seed:>5}  {training:<12}{about:>9}"
+        lines.append(f"{name:<18}{row}  {probes}")
     to_train = [item for item in plan.items if not item.trained]
-    unknown = sum(item.seconds is None for item in to_train)
-    total = sum(item.seconds or 0.0 for item in to_train) / max(workers, 1)
+    known = [item.seconds for item in to_train if item.seconds is not None]
+    unknown = len(to_train) - len(known)
+    total = None if unknown and not known else sum(known) / max(workers, 1)
     measurements = sum(len(item.missing) for item in plan.items)
     lines.append(
         f"{len(plan.items)} runs, {len(to_train)} to train; {measurements} measurements to make; "
-        f"about {duration(total)} with {workers} worker{'s' if workers > 1 else ''}"
+        f"{'time' if total is None else 'about'} {duration(total)} with {workers} worker{'s' if workers > 1 else ''}"
         + (f", not counting {unknown} runs of models that were never trained here" if unknown else "")
     )
     return "\n".join(lines)

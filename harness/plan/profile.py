@@ -184,12 +184,13 @@ class Profile(BaseModel):
             hint = f"; {nearest(unknown[0], kind.model_fields)}" if unknown else ""
             raise ValueError(f"probes.{probe}.{first_problem(error)}{hint}") from None
 
-    def train_images(self, share: float, dataset: str) -> int | None:
+    def train_images(self, share: float, dataset: str, available: int | None = None) -> int | None:
         """The size of the class-balanced training subset for a share of what the profile trains on; None for all."""
-        return self.images.train if share == 1 else round(share * self.train_size(dataset))
+        return self.images.train if share == 1 else round(share * self.train_size(dataset, available))
 
-    def train_size(self, dataset: str) -> int:
-        return self.images.train or dataset_info(dataset).train_images
+    def train_size(self, dataset: str, available: int | None = None) -> int:
+        """Training images of a role without a share, where so many are there (None: as many as were published)."""
+        return self.images.train or available or dataset_info(dataset).train_images
 
     def with_subject(self, subject: str, checkpoint: Path | None = None) -> Profile:
         """The same profile with a person's own model in one role: `[role=]package.module:factory`, role `vit` if none

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +12,16 @@ from pydantic import BaseModel, ConfigDict
 
 from harness.errors import HarnessError
 from harness.plan.recipe import Recipe
+from harness.plan.sources import own_files
 from harness.store.identity import digest, short_digest
+from models.subject import short
 
 if TYPE_CHECKING:
     from harness.store import Store
 
 # Raised whenever the same run would come out with other weights: it is a part of every run's identity.
 TRAINING_VERSION = 1
+SUBJECT = "subject/"  # before the name of a person's own network
 
 
 class ModelSpec(BaseModel):
@@ -35,9 +37,20 @@ class ModelSpec(BaseModel):
         """Whether its weights come from elsewhere: then it is measured as it is, and every seed would be the same."""
         return bool(self.overrides.get("pretrained") or self.overrides.get("checkpoint"))
 
+    @property
+    def without_folders(self) -> ModelSpec:
+        """The same with files of a person's own named without their folders, which differ from machine to machine."""
+        name, overrides = self.name, dict(self.overrides)
+        if name.startswith(SUBJECT):
+            name = SUBJECT + short(name.removeprefix(SUBJECT))
+        if checkpoint := overrides.get("checkpoint"):
+            overrides["checkpoint"] = Path(checkpoint).name
+        return ModelSpec(name=name, overrides=overrides)
+
     def __str__(self) -> str:
-        arguments = ", ".join(f"{key}={value}" for key, value in sorted(self.overrides.items()))
-        return f"{self.name}({arguments})" if arguments else self.name
+        shown = self.without_folders
+        arguments = ", ".join(f"{key}={value}" for key, value in sorted(shown.overrides.items()))
+        return f"{shown.name}({arguments})" if arguments else shown.name
 
 
 class Run(BaseModel):
@@ -62,7 +75,9 @@ class Run(BaseModel):
 
     @cached_property
     def run_id(self) -> str:
-        return short_digest(self.model_dump(mode="json", exclude={"run_id"}))
+        """Of all that the training is made of; of code and weights from elsewhere their content, not their folder."""
+        plain = self.model_dump(mode="json", exclude={"run_id"})
+        return short_digest({**plain, "model": self.model.without_folders.model_dump(mode="json")})
 
     @property
     def folder(self) -> str:
@@ -87,36 +102,20 @@ def missing_weights(store: Store, run: Run, wanted: Iterable[int | None]) -> lis
     return [epoch for epoch in wanted if store.read(run.weights_key(epoch)) is None]
 
 
-SUBJECT = "subject/"
-
-
 def source_of(model: ModelSpec) -> str | None:
     """What identifies code and weights from elsewhere: the digest of the file that the factory of a person's own model
-    stands in, and of the checkpoint file; None when there is neither.
+    stands in, of the modules of their own that it imports, and of the checkpoint file; None when there is neither.
 
     Raises:
-        HarnessError: the name is not `package.module:factory`, or there is no such module or checkpoint.
+        HarnessError: there is no such file, module or checkpoint, or the name has another form.
     """
     files = []
     if model.name.startswith(SUBJECT):
-        files.append(_file_of_factory(model.name.removeprefix(SUBJECT)))
+        files += own_files(model.name.removeprefix(SUBJECT))
     if checkpoint := model.overrides.get("checkpoint"):
         files.append(Path(checkpoint))
     try:
         sums = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     except OSError as error:
-        raise HarnessError(f"cannot read the checkpoint {error.filename}: {error.strerror}") from error
+        raise HarnessError(f"cannot read {error.filename}: {error.strerror}") from error
     return None if not sums else sums[0] if len(sums) == 1 else digest(sums)
-
-
-def _file_of_factory(target: str) -> Path:
-    module, colon, factory = target.partition(":")
-    if not (colon and module and factory.isidentifier()):
-        raise HarnessError(f"--subject {target!r} is not of the form package.module:factory")
-    try:
-        found = importlib.util.find_spec(module)
-    except ImportError as error:
-        raise HarnessError(f"--subject {target!r}: cannot import {module!r} ({error})") from error
-    if found is None or found.origin is None or not Path(found.origin).is_file():
-        raise HarnessError(f"--subject {target!r}: no module {module!r} on the path; run from the folder that holds it")
-    return Path(found.origin)

@@ -25,7 +25,7 @@ def build(results: Path, catalogue: Catalogue, *, title: str = TITLE) -> Path:
 
 
 def verdict_table(results: Path, catalogue: Catalogue) -> str:
-    """The verdicts of `results` as plain text of at most 110 columns, one row per case and deciding effect.
+    """The verdicts of `results` as plain text of the terminal's width, one row per case and deciding effect.
 
     Raises:
         HarnessError: an evidence file is not evidence of this schema.

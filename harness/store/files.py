@@ -35,6 +35,17 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise cannot_write(path, error) from error
 
 
+def try_writing(folder: Path) -> None:
+    """Make a folder and write a file into it, for a try.
+
+    Raises:
+        HarnessError: the disk is full, read-only or not permitted.
+    """
+    trial = folder / f".try-{uuid.uuid4().hex}"
+    write_atomically(trial, b"")
+    trial.unlink(missing_ok=True)
+
+
 def cannot_write(path: Path, error: OSError) -> HarnessError:
     """The one line for a write that the operating system refused."""
     return HarnessError(

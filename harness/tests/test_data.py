@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -68,7 +69,35 @@ def test_cifar100_from_parquet(store, tmp_path):
     np.testing.assert_array_equal(data.train.images, pictures(200).transpose(0, 3, 1, 2))
     assert data.train.labels.tolist() == [i % 100 for i in range(200)]
     assert data.class_names[99] == "class 99"
-    assert data.title == "CIFAR-100"
+    assert data.title == "CIFAR-100 (200 + 100 of 50,000 + 10,000 images)"
+
+
+def test_all_the_published_images_need_no_word(store, tmp_path, monkeypatch):
+    cifar100(tmp_path)
+    monkeypatch.setitem(DATASETS, "cifar100", replace(DATASETS["cifar100"], train_images=200, test_images=100))
+    assert load_dataset("cifar100", store, root=tmp_path).title == "CIFAR-100"
+
+
+@pytest.mark.parametrize(
+    ("there", "lost"),
+    [
+        (["train-00000-of-00002"], r"train-00001-of-00002\.parquet is missing"),
+        (
+            ["train-00002-of-00004", "train-00003-of-00004"],
+            r"train-00000-.*, train-00001-of-00004\.parquet are missing",
+        ),
+    ],
+)
+def test_a_shard_that_is_not_there_is_named(store, tmp_path, there, lost):
+    cifar100(tmp_path)
+    folder = tmp_path / "cifar100" / "cifar100"
+    whole = folder / "train-00000-of-00001.parquet"
+    for name in there:
+        (folder / f"{name}.parquet").write_bytes(whole.read_bytes())
+    whole.unlink()
+    with pytest.raises(HarnessError, match=lost) as caught:
+        load_dataset("cifar100", store, root=tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_second_time_nothing_is_decoded(store, tmp_path):
@@ -92,7 +121,9 @@ def test_the_fingerprint_is_of_the_content(store, tmp_path):
 @pytest.mark.parametrize("quality", [75, 50, 90])
 def test_a_lossy_copy_says_so(store, tmp_path, quality):
     cifar100(tmp_path, format="JPEG", quality=quality)
-    assert load_dataset("cifar100", store, root=tmp_path).title == f"CIFAR-100 (JPEG q{quality} copy)"
+    assert load_dataset("cifar100", store, root=tmp_path).title == (
+        f"CIFAR-100 (JPEG q{quality} copy, 200 + 100 of 50,000 + 10,000 images)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from harness.judging.evidence import write_evidence
+from harness.plan.catalogue import load_catalogue
+from harness.tests import report_fixtures as made
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +42,93 @@ def test_a_name_that_matches_nothing_is_one_line():
     assert done.stderr == "error: no model matches 'resnet5'; did you mean 'resnet50'?\n"
 
 
+def test_a_name_that_timm_has_not_is_one_line_with_the_nearest():
+    for given, near in (
+        ("vit_tinyy", "'vit_tiny_patch16_"),
+        ("vit_tiny_patch16_224.augregg_in1k", "'vit_tiny_patch16_224.augreg_in21k"),
+    ):
+        done = harness("models", f"timm/{given}")
+        assert done.returncode == 1
+        assert re.fullmatch(rf"error: timm \S+ has no model '{given}'; did you mean {near}.*\n", done.stderr)
+        assert done.stdout == ""
+
+
+def test_training_finds_data_and_store_where_the_claims_do(tmp_path, monkeypatch):
+    profile = ROOT / "docs" / "resnet18_cifar10.toml"
+    monkeypatch.setenv("REPRO_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("REPRO_STORE", str(tmp_path / "store"))
+    done = harness("train", "--profile", str(profile), "--role", "resnet", "--device", "cpu")
+    assert done.returncode == 1
+    assert f"below {tmp_path / 'data' / 'cifar10'}; expected" in done.stderr
+    assert harness("train", "--profile", "smoke", "--role", "vit", "--device", "cpu").returncode == 0
+    assert list((tmp_path / "store" / "runs").iterdir())
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """What a plain `pip install .` puts into place."""
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
+    for name in ("claims", "harness", "models"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--target", target]
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, source], check=True, timeout=300)
+    return target
+
+
+def test_what_is_installed_reports_with_its_own_catalogue_unless_there_is_one_here(installed, tmp_path):
+    claims = load_catalogue(ROOT / "claims" / "catalogue.toml")
+    found = [made.effect(effect.name, 1.0, 0.1) for effect in claims["F10"].rule(None).effects]
+    write_evidence(tmp_path / "results", "none", made.evidence(claims, "F10", found))
+
+    def reported():
+        command = [sys.executable, "-P", "-m", "harness", "report", "results"]
+        env = {**os.environ, "PYTHONPATH": str(installed)}
+        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+
+    done = reported()
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^F10 +none +reproduced", done.stdout, re.MULTILINE)
+    assert "no evidence for L1" in done.stdout
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "catalogue.toml").write_text("")
+    assert "no evidence for" not in reported().stdout
+
+
+def test_a_package_models_of_ones_own_that_comes_first_is_named(tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "__init__.py").write_text("")
+    command = [sys.executable, "-c", "import harness.readings"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.stderr.splitlines()[-1].startswith(f"ImportError: `import models` finds {tmp_path}")
+
+
 def test_a_report_without_evidence_is_one_line(tmp_path):
     done = harness("report", str(tmp_path))
     assert done.returncode == 1
     assert re.fullmatch(r"error: no evidence in .*make reproduce.*\n", done.stderr)
+
+
+def make(*arguments):
+    # -o: the environment that make would build is not looked at
+    command = ["make", "-o", ".venv/installed", *arguments]
+    env = {"PATH": os.environ["PATH"]}  # without the variables of a make that runs these tests
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+
+
+def test_make_hands_a_subject_and_claims_on():
+    given = ("SUBJECT=my/nets.py:net", "CHECKPOINT=w.pt", "CLAIM=L1,F2", "PROFILE=my/mini.toml")
+    command = make("-n", "reproduce", *given).stdout
+    for part in ("--profile my/mini.toml", "--claim 'L1,F2'", "--subject 'my/nets.py:net'", "--checkpoint 'w.pt'"):
+        assert part in command
+    assert "harness report 'results/mini-net'" in make("-n", "report", *given).stdout
+    assert "harness report 'results/quick'" in make("-n", "report").stdout
+    assert "harness report 'elsewhere'" in make("-n", "report", "RESULTS=elsewhere", *given).stdout
+
+
+@pytest.mark.parametrize(("status", "succeeds"), [(0, True), (1, True), (2, False), (3, False), (4, False), (5, False)])
+def test_make_reproduce_takes_a_contradicted_claim_for_a_result_and_no_verdict_for_a_failure(status, succeeds):
+    assert (make("reproduce", f"PYTEST=sh -c 'exit {status}'").returncode == 0) == succeeds

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch  # before the first test: pytester forgets modules after each, and torch cannot be imported twice
@@ -23,7 +24,7 @@ statement = "Made up."
 figure = "Fig 2a"
 dataset = "digits"
 epochs = 0
-models = {}
+models = { vit = "vit_tiny", swin = "swin_tiny" }
 [[F1.rules]]
 text = "The effect lies above 0."
 effects = [{ name = "effect", unit = "pp", null = 0.0, decides = true, paper = 2.0, source = "made up" }]
@@ -45,9 +46,9 @@ import itertools
 import pytest
 
 @pytest.mark.claim("F1", roles=["{role}"], probes=["prediction"])
-def test_claim(case):
+def test_claim(claim):
     values = itertools.cycle({values})
-    case.effect("{effect}", "{role}", lambda table: next(values))
+    claim.effect("{effect}", "{role}", lambda table: next(values))
 """
 
 
@@ -83,7 +84,8 @@ def session(pytester, project, shared_store):
     def run(*options, store=shared_store):
         given = () if "--profile" in options else ("--profile", "tiny.toml")
         result = pytester.runpytest_subprocess("claims", *given, "--store", str(store), *options)
-        path = pytester.path / "results" / "tiny" / "evidence" / "F1" / "digits.json"
+        folder = "tiny-factory" if "--subject" in options else "tiny"
+        path = pytester.path / "results" / folder / "evidence" / "F1" / "digits.json"
         result.evidence = json.loads(path.read_text()) if path.exists() else None
         return result
 
@@ -111,6 +113,7 @@ def test_a_verdict_is_an_outcome_and_leaves_evidence(session, project, values, o
         "dataset_title": "digits (8×8)",
         "models": {"vit": "vit_micro(depth=1)"},
         "seeds": [0, 1],
+        "studies": {},
     }
     (effect,) = evidence["effects"]
     assert effect["value"] == pytest.approx(sum(json.loads(values)) / 2)
@@ -126,25 +129,26 @@ WITHOUT_NETWORKS = """
 import pytest
 
 @pytest.mark.claim("F1", roles=[], probes=[])
-def test_claim(case):
-    case.effect_over_draws("effect", [1.0, 1.5, 2.0])
+def test_claim(claim):
+    claim.effect_over_draws("effect", [1.0, 1.5, 2.0])
 """
 
 
 AFTER_THE_WARMUP = """
 import pytest
+from harness.plan.study import study
 from harness.plan.wanted import wanted
 from harness.readings import nep
 
 WARMUP, CLEAN = wanted("hessian", after=0), wanted("hessian", after=0, augment=False)
 
-@pytest.mark.claim("F1", roles=["vit", "vit_data_*"], probes=[WARMUP, CLEAN])
-def test_claim(case):
-    assert case.roles == ("vit", "vit_data_32", "vit_data_48")
+@pytest.mark.claim("F1", roles=["vit", study("data", of="vit")], probes=[WARMUP, CLEAN])
+def test_claim(claim):
+    assert claim.roles == ("vit", "vit_data_32", "vit_data_48")
     def statistic(*spectra):
         assert [len(spectrum) for spectrum in spectra] == [10] * 6  # five eigenvalues, without and with l2
         return 1 + sum(map(nep, spectra))
-    case.effect("effect", case.roles, statistic, probe=[WARMUP, CLEAN])
+    claim.effect("effect", claim.roles, statistic, probe=[WARMUP, CLEAN])
 """
 
 
@@ -153,8 +157,8 @@ def test_variants_measured_after_the_warmup_are_trained_no_farther(session, proj
     changed = PROFILE.replace("epochs = 1\nwarmup_epochs = 0", "epochs = 2\nwarmup_epochs = 1")
     changed += """
 [variants]
-vit_data_32 = { of = "vit", share = 0.5 }
-vit_data_48 = { of = "vit", share = 0.75 }
+vit_data_48 = { of = "vit", study = "data", at = 0.75, share = 0.75 }
+vit_data_32 = { of = "vit", study = "data", at = 0.5, share = 0.5 }
 [probes.hessian]
 images = 32
 """
@@ -189,7 +193,7 @@ def test_a_claim_without_networks_needs_neither_data_nor_training(session, proje
     evidence = json.loads(path.read_text())
     (effect,) = evidence["effects"]
     assert (effect["value"], effect["n"], effect["replicate"]) == (1.5, 3, "random draw")
-    assert evidence["case"] == {"dataset": "none", "dataset_title": "no data", "models": {}, "seeds": []}
+    assert evidence["case"] == {"dataset": "none", "dataset_title": "no data", "models": {}, "seeds": [], "studies": {}}
     assert (evidence["deviations"], evidence["tables"], evidence["provenance"]["run_ids"]) == ([], [], [])
     planned = session("--plan", store=tmp_path / "store")
     planned.assert_outcomes()
@@ -203,12 +207,22 @@ def result_folder(result):
     return Path(line.removeprefix("report: ")).parent
 
 
-def test_strict_fails_what_is_inconclusive(session, project):
+@pytest.mark.parametrize("place", ["option", "environment"])
+def test_strict_fails_what_is_inconclusive(session, project, monkeypatch, place):
     project("[-1.0, 1.1]")
-    result = session("--strict")
+    if place == "environment":
+        monkeypatch.setenv("PYTEST_ADDOPTS", "--strict")
+    result = session(*(["--strict"] if place == "option" else []))
     result.assert_outcomes(failed=1)
     assert result.ret == 1
     assert result.evidence["verdict"] == "inconclusive"
+
+
+def test_pytests_own_ini_option_strict_is_not_about_verdicts(session, project):
+    project("[-1.0, 1.1]")
+    result = session("-o", "strict=true")
+    result.assert_outcomes(skipped=1)
+    assert result.ret == 0
 
 
 @pytest.mark.parametrize(
@@ -217,7 +231,7 @@ def test_strict_fails_what_is_inconclusive(session, project):
         ({"effect": "efect"}, "*the rule names no effect 'efect'; did you mean 'effect'?*"),
         ({"values": "[]"}, "*StopIteration*"),
         (
-            {"body": CLAIM.replace("    case.effect", "    # case.effect").format(values=[], role="vit", effect="")},
+            {"body": CLAIM.replace("    claim.effect", "    # claim.effect").format(values=[], role="vit", effect="")},
             "*did not measure*",
         ),
     ],
@@ -232,11 +246,90 @@ def test_a_fault_of_a_test_is_an_error_and_no_verdict(session, project, argument
     assert result.evidence["reason"].startswith("error: ")
 
 
-def test_a_role_that_nobody_plays_is_skipped_with_the_reason(session, project):
+def test_a_role_that_nobody_plays_is_skipped_and_a_session_without_a_verdict_is_no_success(session, project):
     project(role="swin")
     result = session("-rs")
     result.assert_outcomes(skipped=1)
-    result.stdout.fnmatch_lines(["*profile tiny has no model for role swin*"])
+    reason = "F1: not run: profile tiny has no model for role swin"
+    result.stdout.fnmatch_lines(
+        ["ERROR: no case got a verdict*" + reason, f"SKIPPED * claims/test_claim.py:5: {reason}"]
+    )
+    assert result.ret == 3
+    strict = session("--strict")
+    strict.assert_outcomes(failed=1)
+    assert strict.ret == 1
+
+
+def test_a_role_that_no_claim_knows_is_one_line_before_anything_is_trained(session, pytester, tmp_path):
+    (pytester.path / "tiny.toml").write_text(PROFILE.replace("vit = ", "vitt = "))
+    result = session(store=tmp_path / "fresh")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: profile tiny: no claim knows the role 'vitt'; did you mean 'vit'?"])
+    assert not (tmp_path / "fresh" / "runs").exists()
+
+
+TWO_CLAIMS = """
+import pytest
+
+@pytest.mark.claim("F1", roles=[], probes=[])
+def test_F1(claim):
+    claim.effect_over_draws("effect", [1.0, 1.5, 2.0])
+
+@pytest.mark.claim("F10", roles=[], probes=[])
+def test_F10(claim):
+    claim.effect_over_draws("effect", [-1.0, 1.5])
+
+def test_of_something_else():
+    pass
+"""
+
+
+@pytest.fixture
+def two_claims(pytester, project):
+    project(body=TWO_CLAIMS)
+    (pytester.path / "claims" / "catalogue.toml").write_text(
+        CATALOGUE
+        + CATALOGUE.replace("F1", "F10")
+        + CATALOGUE.replace("F1", "F2").partition("[[")[0]
+        + 'not_run = "Out of scope."\n'
+    )
+
+
+@pytest.mark.usefixtures("two_claims")
+def test_claims_are_chosen_by_their_exact_ids(session):
+    result = session("--claim", "F1")
+    result.assert_outcomes(passed=1, deselected=2)
+    result.stdout.fnmatch_lines(["profile tiny, device auto, data sets of the *", "results in results/tiny, store *"])
+    both = session("--claim", "F10,F1", "-rs")
+    both.assert_outcomes(passed=1, skipped=1, deselected=1)
+    both.stdout.fnmatch_lines(["SKIPPED * claims/test_claim.py:8: F10 none: inconclusive: *"])
+
+
+@pytest.mark.usefixtures("two_claims")
+def test_a_claim_that_cannot_be_chosen_is_one_line(session):
+    for given, message in (
+        ("F11", "ERROR: no claim 'F11'*did you mean 'F1*"),
+        ("F2", "ERROR: --claim F2: *Out of scope."),
+    ):
+        result = session("--claim", given)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([message])
+
+
+def test_other_tests_have_no_header_of_ours(session, project):
+    project(body="def test_of_something_else(): pass")
+    result = session()
+    assert result.ret == 0
+    assert not any("store" in line for line in result.outlines)
+
+
+def test_a_report_that_cannot_be_written_is_one_line_and_an_error(session, project, pytester):
+    project(body=WITHOUT_NETWORKS)
+    (pytester.path / "results" / "tiny" / "report.html").mkdir(parents=True)
+    result = session()
+    assert result.ret == 3
+    result.stdout.fnmatch_lines(["ERROR: cannot write */report.html*"])
+    assert not any("INTERNALERROR" in line for line in result.outlines)
 
 
 @pytest.mark.parametrize(
@@ -367,6 +460,77 @@ def test_a_persons_own_model_plays_a_role(session, pytester):
     result = session("--subject", "mine:factory")
     result.assert_outcomes(passed=1)
     assert result.evidence["case"]["models"] == {"vit": "subject/mine:factory"}
+
+
+FACTORY = """
+from torch import nn
+
+from blocks import flat
+
+def factory(num_classes, image_size):
+    return nn.Sequential(flat(), nn.Linear(image_size**2, num_classes))
+"""
+
+
+@pytest.fixture
+def own_folder(pytester, project):
+    """A person's own folder, with a package `models` in it; returns how to call `pytest` alone from there."""
+    own = pytester.path / "own"
+    (own / "models").mkdir(parents=True)
+    (own / "models" / "__init__.py").write_text("raise RuntimeError('not meant')\n")
+    (own / "models" / "net.py").write_text(FACTORY)
+    (own / "models" / "blocks.py").write_text("from torch.nn import Flatten as flat\n")
+    (own / "blocks.py").write_text("from torch.nn import Flatten as flat\n")
+    (own / "mine.py").write_text(FACTORY)
+
+    def call(*options):
+        script = str(Path(sys.executable).with_name("pytest"))
+        command = [script, "../claims", "--profile", "../tiny.toml", "-p", "no:cacheprovider", *options]
+        return subprocess.run(command, cwd=own, capture_output=True, text=True, timeout=120)
+
+    return call
+
+
+def test_a_file_in_a_folder_with_models_of_its_own_plays_a_role(own_folder, pytester, tmp_path):
+    done = own_folder("--subject", "models/net.py:factory", "--store", str(tmp_path / "store"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = pytester.path / "results" / "tiny-factory"
+    evidence = json.loads((results / "evidence" / "F1" / "digits.json").read_text())
+    assert evidence["case"]["models"] == {"vit": "subject/net.py:factory"}
+    assert json.loads((results / "set.json").read_text())["subject"] == "vit=net.py:factory"
+    mixed = own_folder("--results", str(results), "--store", str(tmp_path / "store"))
+    assert mixed.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "holds the results of profile tiny with vit=net.py:factory; give profile tiny a folder" in mixed.stderr
+
+
+def test_a_module_of_the_current_folder_is_found_by_pytest_alone(own_folder):
+    done = own_folder("--subject", "mine:factory", "--plan")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "subject/mine:factory" in done.stdout
+    hidden = own_folder("--subject", "models.net:factory", "--plan")
+    assert hidden.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "give the file: --subject models/net.py:factory" in hidden.stderr
+
+
+@pytest.mark.parametrize("option", ["--results", "--store"])
+def test_a_folder_that_cannot_be_written_is_one_line_before_anything_is_trained(session, pytester, option):
+    (pytester.path / "file").write_text("")
+    result = session(option, str(pytester.path / "file" / "folder"), store=pytester.path / "fresh")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in result.errlines if line.startswith("ERROR: ")]
+    assert "file/folder" in line
+    assert "choose another folder" in line
+    assert not (pytester.path / "fresh" / "runs").exists()
+    assert not any("INTERNALERROR" in line for line in result.outlines)
+
+
+def test_a_factory_that_raises_is_one_line_before_anything_is_trained(session, pytester):
+    (pytester.path / "mine.py").write_text("def factory(num_classes, image_size):\n    raise KeyError('depth')\n")
+    result = session("--subject", "mine:factory", store=pytester.path / "fresh")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in result.errlines if line.startswith("ERROR: ")]
+    assert "mine:factory(num_classes=10, image_size=8) fails: KeyError: 'depth' (mine.py, line 2)" in line
+    assert not (pytester.path / "fresh" / "runs").exists()
 
 
 def test_a_persons_own_weights_are_measured_and_not_trained(session, pytester, tmp_path):

@@ -741,7 +741,8 @@ def test_evidence_that_is_none_stops_the_report(results, claims):
         report.verdict_table(results, claims)
 
 
-def test_the_verdict_table_fits_a_terminal(results, claims):
+def test_the_verdict_table_fits_a_terminal(results, claims, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     long = made.effect("a name that goes on and on " * 3, 1e6, 2.5e5, unit="images a second")
     case = CaseRecord(dataset="digits", dataset_title="Digits", models={}, seeds=[0])
     write_evidence(results, "a-very-long-case-name-" * 3, made.evidence(claims, "L4", [long], case=case))

@@ -1,6 +1,7 @@
 """timm/<name> and subject/package.module:factory."""
 
 import re
+import sys
 
 import pytest
 import torch
@@ -22,6 +23,9 @@ def grey(num_classes, image_size, in_chans, width=4):
 
 def pairs(num_classes, image_size):
     return Net(nn.Flatten(), nn.Linear(3 * image_size**2, 2 * num_classes), nn.Unflatten(1, (num_classes, 2)))
+
+def raising(num_classes, image_size):
+    raise RuntimeError("no such luck")
 
 def nothing(num_classes, image_size):
     return None
@@ -55,11 +59,51 @@ def test_a_persons_own_network_gets_classes_size_and_what_else_it_asks_for():
         (BadOption, "NoneType", "my_subject:nothing", {}),
         (BadOption, "(1, 4, 2)", "my_subject:pairs", {}),
         (BadImageSize, "3x7x7", "my_subject:plain", {"image_size": 7}),
+        (BadOption, "fails: RuntimeError: no such luck (my_subject.py, line 17)", "my_subject:raising", {}),
     ],
 )
 def test_a_faulty_subject_is_named(error, says, target, options):
     with pytest.raises(error, match=re.escape(says)):
         create_model(f"subject/{target}", **{"num_classes": 4, "image_size": 6} | options)
+
+
+@pytest.fixture
+def own_file(tmp_path):
+    """A file beside others of its own, in a folder that is not on the path."""
+
+    def write(text=SUBJECT, **beside):
+        for name, content in beside.items():
+            (tmp_path / f"{name}.py").write_text(content)
+        (tmp_path / "net.py").write_text(text)
+        return f"subject/{tmp_path}/net.py"
+
+    return write
+
+
+def test_a_file_by_its_path_imports_what_lies_beside_it_and_leaves_the_path_as_it_was(own_file):
+    late = "\ndef late(num_classes, image_size):\n    import my_late_part\n    return plain(num_classes, image_size)\n"
+    name = own_file(f"import my_early_part{SUBJECT}{late}", my_early_part="", my_late_part="")
+    before = list(sys.path)
+    for factory in ("plain", "late"):
+        model = create_model(f"{name}:{factory}", num_classes=4, image_size=6)
+        assert model(torch.zeros(2, 3, 6, 6)).shape == (2, 4)
+    assert type(model).__module__ != "net"
+    assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("def plain(:", "net.py:plain cannot be imported: SyntaxError: invalid syntax (net.py, line 1)"),
+        ("\n1 / 0", "net.py:plain cannot be imported: ZeroDivisionError: division by zero (net.py, line 2)"),
+        ("import models.mine", "'models' is a package of this project, which hides yours of that name: rename yours"),
+        ("plain = 3", "has no function 'plain'"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_one_line(own_file, text, says):
+    with pytest.raises(UnknownModel, match=re.escape(says)) as caught:
+        create_model(f"{own_file(text)}:plain", num_classes=4, image_size=6)
+    assert "\n" not in str(caught.value)
 
 
 def test_timm_networks_take_the_image_size_whether_or_not_timm_asks_for_it():

@@ -53,7 +53,7 @@ class Ground:
 
 
 @dataclass(frozen=True)
-class Record:
+class Dossier:
     """Leaves the evidence of one case.
 
     Attributes:

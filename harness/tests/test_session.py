@@ -1,0 +1,110 @@
+"""Between the command line and the engine: what a session asks of the data that are there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.judging.deviations import deviations
+from harness.plan.case import expand
+from harness.plan.catalogue import load_catalogue
+from harness.plan.job import Job
+from harness.plan.profile import load_profile
+from harness.session import Options, Session
+from harness.tests.test_data import cifar100
+
+ROOT = Path(__file__).parents[2]
+PROFILE = """
+about = "a share of the training images"
+datasets = ["cifar100"]
+seeds = [0]
+[roles]
+vit = "vit_mini"
+[variants]
+vit_little = { of = "vit", share = 0.25 }
+[recipe]
+epochs = 3
+warmup_epochs = 1
+[throughput]
+"""
+
+
+@pytest.fixture
+def session(tmp_path):
+    """A session and its one case, with data where `data` says."""
+
+    def make(data=None, variant="", speed="vit_mini = 100", **options):
+        (tmp_path / "part.toml").write_text(PROFILE.replace("[recipe]", f"{variant}\n[recipe]") + speed)
+        profile = load_profile(str(tmp_path / "part.toml"))
+        given = {
+            "root": ROOT,
+            "results": tmp_path / "results",
+            "store": tmp_path / "store",
+            "data_root": data or tmp_path,
+            "device": "cpu",
+            "engine": "local",
+            "budget": None,
+            "jobs": 1,
+        }
+        opened = Session(profile, load_catalogue(ROOT / "claims" / "catalogue.toml"), Options(**{**given, **options}))
+        opened.say = lambda line: None
+        (case,), missing = expand("F2", None, ["vit", *profile.variants], ["fourier"], profile)
+        assert not missing
+        return opened, case
+
+    return make
+
+
+def test_shares_times_and_deviations_reckon_with_the_images_that_are_there(session, tmp_path):
+    cifar100(tmp_path / "data")  # 200 + 100 images
+    opened, case = session(tmp_path / "data")
+    opened.open_data([case])
+    whole, little = opened.plan([case]).items
+    assert (whole.run.train_images, little.run.train_images) == (None, 50)
+    assert (whole.seconds, little.seconds) == (200 * 4 / 100, 50 * 4 / 100)
+    judged = opened.unjudged(case).case
+    assert judged.run("vit_little", 0, opened.fingerprints["cifar100"]).run_id == little.run.run_id
+    title = "CIFAR-100 (200 + 100 of 50,000 + 10,000 images)"
+    claim = opened.catalogue["F2"]
+    assert opened.titles["cifar100"] == title
+    assert f"{title} instead of {'the original images' if claim.dataset == 'cifar100' else 'ImageNet-1K'}" in (
+        deviations(claim, judged, title)
+    )
+
+
+def test_a_complete_data_set_changes_no_run(session):
+    _, case = session()
+    assert case.given(50_000) is case
+    assert case.run("vit_little", 0, "f").train_images == 12_500
+
+
+def test_the_plan_without_data_counts_what_the_published_data_would_cost(session, tmp_path):
+    opened, case = session(tmp_path / "nothing")
+    *rows, sums, where = opened.describe_plan([case]).splitlines()
+    assert [row.split()[:3] for row in rows] == [
+        ["run", "role:", "model"],
+        ["?", "vit:", "vit_mini"],
+        ["?", "vit_little:", "vit_mini"],
+    ]
+    # 4 epochs at 100 images a second: of 50,000 images and of a quarter of them
+    assert sums == "2 runs, 2 to train; 2 measurements to make; about 41.7 min with 1 worker"
+    assert where.startswith(
+        "cifar100: counted with its 50,000 published training images and not looked up in the store"
+    )
+    assert not (tmp_path / "store").exists()
+
+
+def test_jobs_are_told_apart_by_the_roles_that_they_play(session, tmp_path):
+    cifar100(tmp_path / "data")
+    opened, case = session(tmp_path / "data", variant='vit_same = { of = "vit" }')
+    opened.open_data([case])
+    assert [str(Job.from_plain(job.to_plain())) for job in opened.plan([case]).jobs] == [
+        "vit +1: vit_mini on cifar100, seed 0",
+        "vit_little: vit_mini on cifar100, seed 0",
+    ]
+
+
+def test_the_plan_says_that_it_cannot_tell_the_time(session, tmp_path):
+    opened, case = session(tmp_path / "nothing", speed="")
+    assert "2 to train; 2 measurements to make; time unknown with 1 worker" in opened.describe_plan([case])
