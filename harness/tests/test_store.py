@@ -76,7 +76,7 @@ def test_a_disk_that_refuses_is_one_line_and_leaves_nothing(store, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("harness.store.flush_to_disk", full)
+    monkeypatch.setattr("harness.store.store.flush_to_disk", full)
     with pytest.raises(HarnessError, match="No space left on device.*--store"):
         store.write(KEY, FILES, {})
     assert store.read(KEY) is None
