@@ -161,7 +161,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     session = metafunc.config.stash[SESSION]
     (claim,), wants = marker.args, marker.kwargs
     part = wants.get("part")
-    metafunc.config.stash[ROLES].update(wants["roles"])
+    named = (role for role in wants["roles"] if isinstance(role, str) and role.isidentifier())  # a study is no role
+    metafunc.config.stash[ROLES].update(named)
     session.catalogue[claim].rule(part)
     cases, missing = expand(claim, part, wants["roles"], wants["probes"], session.profile)
     if missing:
@@ -237,7 +238,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
                 print(reproduction.describe_plan(networks))
                 return True
             if cases:
-                reproduction.claim_folders()
+                reproduction.claim_folders(networks)
                 reproduction.compute(networks)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import HarnessError
 from harness.judging.deviations import deviations
 from harness.plan.case import expand
 from harness.plan.catalogue import load_catalogue
 from harness.plan.job import Job
+from harness.plan.plan import Plan
 from harness.plan.profile import load_profile
 from harness.session import Options, Session
 from harness.tests.test_data import cifar100
@@ -115,3 +117,17 @@ def test_the_plan_says_that_it_cannot_tell_the_time(session, tmp_path):
 def test_weights_from_elsewhere_are_not_counted_as_trainings(session, tmp_path):
     opened, case = session(tmp_path / "nothing", profile="imagenet_pretrained")
     assert "1 runs, 0 to train; 1 measurements to make; about 0 s with 1 worker" in opened.describe_plan([case])
+
+
+def test_a_store_that_can_only_be_read_will_do_where_it_has_everything(session, tmp_path, monkeypatch):
+    def refused(folder):
+        raise HarnessError(f"cannot write {folder}")
+
+    cifar100(tmp_path / "data")
+    opened, case = session(tmp_path / "data")
+    opened.open_data([case])  # decoded by somebody who may write
+    monkeypatch.setattr("harness.session.try_writing", refused)
+    with pytest.raises(HarnessError, match="cannot write .*store"):
+        opened.claim_folders([case])
+    monkeypatch.setattr(Plan, "jobs", [])
+    opened.claim_folders([case])
