@@ -243,7 +243,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
                 print(reproduction.describe_plan(networks))
                 return True
             if cases:
-                reproduction.claim_folders()
+                reproduction.claim_folders(networks)
                 reproduction.compute(networks)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error

@@ -95,15 +95,20 @@ class Session:
             )
         return "\n".join(lines)
 
-    def claim_folders(self) -> None:
+    def claim_folders(self, cases: list[Case]) -> None:
         """Before anything is trained: results and store can be written, and the results are of nothing else.
 
         Raises:
-            HarnessError: one of these is not so.
+            HarnessError: one of these is not so. A store that can only be read will do where it has all that is needed.
         """
         if changed := claim_folder(self.options.results, self.profile):
             self.say(changed)
-        try_writing(self.options.store)
+        try:
+            try_writing(self.options.store)
+        except HarnessError:
+            self.open_data(cases)
+            if self.unavailable or self.plan(cases).jobs:
+                raise
 
     def compute(self, cases: list[Case]) -> None:
         """Bring the data, then train and measure what is missing, within the budget."""

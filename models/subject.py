@@ -51,13 +51,14 @@ def importable(target: str) -> Iterator[None]:
     a person's own would hide this package from worker processes.
     """
     file = file_of(target)
-    before = list(sys.path)
-    if file is not None:
-        sys.path.insert(0, str(file.parent))
+    if file is None:
+        yield
+        return
+    sys.path.insert(0, str(file.parent))
     try:
         yield
     finally:
-        sys.path[:] = before
+        sys.path.remove(str(file.parent))
 
 
 def load_factory(target: str) -> Callable[..., Any]:

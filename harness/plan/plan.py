@@ -19,10 +19,12 @@ UNSEEN = "not seen"  # the fingerprint of data that are not here: such runs are 
 
 @dataclass(frozen=True)
 class Item:
-    """A run of the plan: what of it is there, and what training it may cost (None: nothing to go by).
+    """A run of the plan: what of it is there, and what its training costs.
 
     Attributes:
         roles: that it plays; runs that differ in their recipe alone differ for a reader in nothing else.
+        images: that training goes through, each as often as there are epochs.
+        seconds: that it may take; None where there is nothing to go by.
     """
 
     run: Run
@@ -31,6 +33,7 @@ class Item:
     trained: bool
     missing: tuple[ProbeRequest, ...]
     wanted: tuple[int | None, ...]
+    images: int
     seconds: float | None
 
     @property
@@ -84,14 +87,10 @@ def make_plan(cases: Iterable[Case], fingerprints: dict[str, str], store: Store)
         trained = not missing_weights(store, run, wanted)
         missing = tuple(request for key, request in requests.items() if store.read(key) is None)
         speed = speeds.get((str(run.model), run.dataset)) or profile.throughput.get(run.model.name)
-        item = Item(run, parts, tuple(requests.values()), trained, missing, wanted, None)
+        item = Item(run, parts, tuple(requests.values()), trained, missing, wanted, 0, None)
         images = (run.train_images or profile.train_size(run.dataset, case.available)) * item.epochs
-        items.append(replace(item, seconds=_seconds(0 if trained else images, speed)))
+        items.append(replace(item, images=images, seconds=images / speed if speed else None))
     return Plan(tuple(items))
-
-
-def _seconds(images: int, speed: float | None) -> float | None:
-    return 0.0 if not images else images / speed if speed else None
 
 
 def wanted_epochs(run: Run, requests: Iterable[ProbeRequest], profile: Profile) -> tuple[int | None, ...]:
@@ -121,24 +120,28 @@ def describe(plan: Plan, workers: int) -> str:
     lines = [f"{'run':<18}{head}  probes missing"]
     for item, player in zip(plan.items, players, strict=True):
         run = item.run
-        training = "cached" if item.trained else f"{item.epochs} epochs"
+        training = "cached" if item.trained else f"{item.epochs} epochs" if item.epochs else "none"
         counts = Counter(request.probe for request in item.missing)
         probes = ", ".join(f"{name} ×{n}" if n > 1 else name for name, n in counts.items()) or "none"
         about = "" if item.trained else duration(item.seconds)
         name = "?" if run.fingerprint == UNSEEN else run.run_id
         row = f"{player:<{width}}  {run.dataset:<10}{run.seed:>5}  {training:<12}{about:>9}"
         lines.append(f"{name:<18}{row}  {probes}")
-    to_train = [item for item in plan.items if not item.trained]
-    known = [item.seconds for item in to_train if item.seconds is not None]
-    unknown = len(to_train) - len(known)
-    total = None if unknown and not known else sum(known) / max(workers, 1)
+    to_train = [item for item in plan.items if not item.trained and item.epochs]
     measurements = sum(len(item.missing) for item in plan.items)
-    lines.append(
-        f"{len(plan.items)} runs, {len(to_train)} to train; {measurements} measurements to make; "
-        f"{'time' if total is None else 'about'} {duration(total)} with {workers} worker{'s' if workers > 1 else ''}"
-        + (f", not counting {unknown} runs of models that were never trained here" if unknown else "")
-    )
-    return "\n".join(lines)
+    sums = f"{len(plan.items)} runs, {len(to_train)} to train; {measurements} measurements to make; "
+    return "\n".join([*lines, sums + _time(to_train, max(workers, 1))])
+
+
+def _time(to_train: list[Item], workers: int) -> str:
+    """What the trainings take together; for those of which nothing is known, what they have to go through."""
+    known = [item.seconds for item in to_train if item.seconds is not None]
+    unknown = [item.images for item in to_train if item.seconds is None]
+    text = f"about {duration(sum(known) / workers)} with {workers} worker{'s' if workers > 1 else ''}"
+    if not unknown:
+        return text
+    rest = f"{len(unknown)} runs of models that were never trained here, {sum(unknown) / 1e6:,.1f} million images"
+    return f"{text}, not counting {rest}" if known else f"time unknown: {rest}"
 
 
 def duration(seconds: float | None) -> str:

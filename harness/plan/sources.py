@@ -33,14 +33,14 @@ def own_files(target: str) -> list[Path]:
     try:
         with importable(target):
             first, package = _file_of_factory(target)
-            found: dict[str, Path] = {}
+            found: dict[str, Path | None] = {}
             _follow(first, package, found)
             for parent in _parents(package):
                 _visit(parent, found)
     except UnknownModel as error:
         raise HarnessError(f"--subject {error}") from error
-    others = {path for path in found.values() if path != first}
-    return [first, *sorted(others, key=lambda path: next(name for name in found if found[name] == path))]
+    names = {path: name for name, path in sorted(found.items(), reverse=True) if path and path != first}
+    return [first, *sorted(names, key=names.__getitem__)]
 
 
 def _file_of_factory(target: str) -> tuple[Path, str]:
@@ -89,18 +89,24 @@ def _path(spec: ModuleSpec | None) -> Path | None:
     return path.resolve() if path.suffix == ".py" and path.is_file() else None
 
 
-def _visit(module: str, found: dict[str, Path]) -> None:
-    """Note a module if it is the person's own, and follow its imports."""
+def _visit(module: str, found: dict[str, Path | None]) -> None:
+    """Note a module, with its file if it is the person's own; then follow its imports."""
+    above = module.rpartition(".")[0]
     if module in found:
+        return
+    if above in found and found[above] is None:
+        found[module] = None  # what lies in an installed package is not looked at
         return
     spec = _find(module)
     path = _path(spec)
-    if spec is not None and path is not None and _is_own(path):
-        found[module] = path
-        _follow(path, spec.parent or "", found)
+    if spec is None or (path is None and spec.submodule_search_locations):
+        return  # not there, or a folder without __init__.py, where others' packages may lie beside one's own
+    found[module] = path if path is not None and _is_own(path) else None
+    if own := found[module]:
+        _follow(own, spec.parent or "", found)
 
 
-def _follow(path: Path, package: str, found: dict[str, Path]) -> None:
+def _follow(path: Path, package: str, found: dict[str, Path | None]) -> None:
     stat = path.stat()
     for level, name in _imports(path, (stat.st_mtime_ns, stat.st_size)):
         around = package.split(".")[: len(package.split(".")) - (level - 1)] if level else []

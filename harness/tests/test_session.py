@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import HarnessError
 from harness.judging.deviations import deviations
 from harness.plan.case import expand
 from harness.plan.catalogue import load_catalogue
 from harness.plan.job import Job
+from harness.plan.plan import Plan
 from harness.plan.profile import load_profile
 from harness.session import Options, Session
 from harness.tests.test_data import cifar100
@@ -31,12 +33,13 @@ warmup_epochs = 1
 
 
 @pytest.fixture
-def session(tmp_path):
+def session(tmp_path, monkeypatch):
     """A session and its one case, with data where `data` says."""
 
-    def make(data=None, variant="", speed="vit_mini = 100", **options):
+    def make(data=None, variant="", speed="vit_mini = 100", profile="part.toml", **options):
         (tmp_path / "part.toml").write_text(PROFILE.replace("[recipe]", f"{variant}\n[recipe]") + speed)
-        profile = load_profile(str(tmp_path / "part.toml"))
+        monkeypatch.chdir(tmp_path)
+        profile = load_profile(profile)
         given = {
             "root": ROOT,
             "results": tmp_path / "results",
@@ -107,4 +110,24 @@ def test_jobs_are_told_apart_by_the_roles_that_they_play(session, tmp_path):
 
 def test_the_plan_says_that_it_cannot_tell_the_time(session, tmp_path):
     opened, case = session(tmp_path / "nothing", speed="")
-    assert "2 to train; 2 measurements to make; time unknown with 1 worker" in opened.describe_plan([case])
+    rest = "time unknown: 2 runs of models that were never trained here, 0.2 million images"  # 4 × (50,000 + 12,500)
+    assert f"2 to train; 2 measurements to make; {rest}" in opened.describe_plan([case])
+
+
+def test_weights_from_elsewhere_are_not_counted_as_trainings(session, tmp_path):
+    opened, case = session(tmp_path / "nothing", profile="imagenet_pretrained")
+    assert "1 runs, 0 to train; 1 measurements to make; about 0 s with 1 worker" in opened.describe_plan([case])
+
+
+def test_a_store_that_can_only_be_read_will_do_where_it_has_everything(session, tmp_path, monkeypatch):
+    def refused(folder):
+        raise HarnessError(f"cannot write {folder}")
+
+    cifar100(tmp_path / "data")
+    opened, case = session(tmp_path / "data")
+    opened.open_data([case])  # decoded by somebody who may write
+    monkeypatch.setattr("harness.session.try_writing", refused)
+    with pytest.raises(HarnessError, match="cannot write .*store"):
+        opened.claim_folders([case])
+    monkeypatch.setattr(Plan, "jobs", [])
+    opened.claim_folders([case])
