@@ -75,6 +75,7 @@ class ProbeKind(BaseModel):
         sample: what one sample is; the replicate of the bootstrap when there is a single seed.
         l2: whether it measures NLL + l2, and so takes the weight decay of the run.
         ledger: whether it goes on where it was stopped, from a ledger of what it had found.
+        anatomy: whether it looks at the units of a network, and so needs one that `models.anatomy` knows.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -89,6 +90,7 @@ class ProbeKind(BaseModel):
     split: Literal["train", "test"] = "test"
     l2: bool = False
     ledger: bool = False
+    anatomy: bool = False
 
 
 UNIT = ("unit", "name", "kind", "stage", "depth", "height", "width")
@@ -112,6 +114,7 @@ PROBES = {
             keys=(*UNIT, "frequency", "label"),
             values=("delta_log_amplitude",),
             sample="image group",
+            anatomy=True,
         ),
         ProbeKind(
             name="variance",
@@ -120,6 +123,7 @@ PROBES = {
             keys=UNIT,
             values=("variance",),
             sample="image group",
+            anatomy=True,
         ),
         ProbeKind(
             name="lesion",
@@ -128,6 +132,7 @@ PROBES = {
             keys=(*UNIT, "part"),
             values=("accuracy", "delta_accuracy"),
             sample="image group",
+            anatomy=True,
         ),
         ProbeKind(
             name="similarity",
@@ -136,6 +141,7 @@ PROBES = {
             keys=(*UNIT, "other"),
             values=("hsic",),
             sample="mini-batch group",
+            anatomy=True,
         ),
         ProbeKind(
             name="noise",
