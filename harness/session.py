@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.data import dataset_info, load_dataset
 from harness.engine import engine_named
+from harness.engine.check import checked_device
 from harness.engine.progress import progress
-from harness.engine.settings import Outcome, Settings, Stop, choose_device
+from harness.engine.settings import Outcome, Settings
+from harness.engine.stop import Stop, stop_on_signals
 from harness.errors import HarnessError
 from harness.judging.dossier import Dossier, Ground
 from harness.judging.effects import Effects
 from harness.judging.folder import claim_folder
 from harness.plan.case import Case
 from harness.plan.catalogue import Catalogue
-from harness.plan.job import Job
 from harness.plan.plan import UNSEEN, Plan, describe, make_plan
 from harness.plan.profile import Profile
-from harness.store import Store
+from harness.store import Interrupted, Store
 from harness.store.files import try_writing
 
 
@@ -113,25 +112,26 @@ class Session:
     def compute(self, cases: list[Case]) -> None:
         """Bring the data, then train and measure what is missing, within the budget."""
         self.store.sweep()
-        self.open_data(cases)
-        jobs = self.plan(cases).jobs
-        if not jobs:
-            return
-        _check_models(jobs)
-        device = choose_device(self.options.device)
-        workers = self.options.jobs or (1 if device == "cuda" else _cores())
-        settings = Settings(
-            self.options.store.absolute(),
-            _absolute(self.options.data_root),
-            device,
-            workers,
-            self.options.results / "logs",
-        )
         run_jobs = engine_named(self.options.engine)
-        with _stop_on_signals(Stop(self._deadline())) as stop, progress(len(jobs)) as watcher:
-            if stop.now():
+        with stop_on_signals(Stop(self._deadline())) as stop:
+            self.open_data(cases)
+            jobs = self.plan(cases).jobs
+            if not jobs:
+                return
+            try:
+                device = checked_device(jobs, self.options.device, self.options.results / "logs", stop)
+            except Interrupted:
                 self.outcome.stopped = True
-            else:
+                return
+            workers = self.options.jobs or (1 if device == "cuda" else _cores())
+            settings = Settings(
+                self.options.store.absolute(),
+                _absolute(self.options.data_root),
+                device,
+                workers,
+                self.options.results / "logs",
+            )
+            with progress(len(jobs)) as watcher:
                 self.outcome = run_jobs(jobs, settings, stop, watcher)
 
     def _deadline(self) -> float | None:
@@ -165,34 +165,9 @@ class Session:
         return Dossier(self._on_its_data(case), self.ground, test)
 
 
-def _check_models(jobs: Iterable[Job]) -> None:
-    """Build each network once, so that a wrong argument is said before anything is trained."""
-    from harness.training.loop import build_model
-
-    for job in {(str(job.run.model), job.run.dataset): job for job in jobs if job.training}.values():
-        build_model(job.run, dataset_info(job.run.dataset))
-
-
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _absolute(path: Path | None) -> Path | None:
     return path.absolute() if path else None
-
-
-@contextmanager
-def _stop_on_signals(stop: Stop) -> Iterator[Stop]:
-    """SIGTERM and the first Ctrl-C ask to stop in good order; a second Ctrl-C interrupts at once."""
-
-    def ask(number: int, _: object) -> None:
-        if stop.asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.asked = True
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

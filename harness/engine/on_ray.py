@@ -13,7 +13,9 @@ import ray
 from ray.util.queue import Empty, Queue
 
 from harness.engine.execute import execute
-from harness.engine.settings import Outcome, Settings, Stop, Watcher, prepare, worker_environment
+from harness.engine.processes import worker_environment
+from harness.engine.settings import Outcome, Settings, Watcher, prepare
+from harness.engine.stop import Stop
 from harness.errors import HarnessError
 from harness.plan.job import Job
 from harness.store import Interrupted, Store

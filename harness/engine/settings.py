@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from harness.engine.stop import Stop
 from harness.errors import HarnessError
 from harness.plan.job import Job
 
@@ -37,17 +35,6 @@ class Settings:
 
 
 @dataclass
-class Stop:
-    """Whether to stop: at a moment of the monotonic clock, or when somebody asked."""
-
-    deadline: float | None = None
-    asked: bool = False
-
-    def now(self) -> bool:
-        return self.asked or (self.deadline is not None and time.monotonic() >= self.deadline)
-
-
-@dataclass
 class Outcome:
     """What came of the jobs: run_id -> the one-line reason for those that failed; `stopped` if not all were begun
     or finished.
@@ -68,24 +55,6 @@ class Watcher(Protocol):
 
 
 Engine = Callable[[list[Job], Settings, Stop, Watcher], Outcome]
-
-
-def worker_environment() -> dict[str, str]:
-    """What a worker process needs in its environment, beside what it inherits.
-
-    glibc hands blocks as large as tensors back to the system and faults them in again, 4 kB at a time, for the next
-    one. Kept, and in huge pages, a training step on a CPU takes about 10 to 20 % less time. Other systems and their
-    allocators ignore this; your own GLIBC_TUNABLES go before.
-    """
-    keep = {"mmap_threshold": 1 << 30, "trim_threshold": 1 << 30, "hugetlb": 1}
-    return {
-        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
-        "PYTHONSAFEPATH": "1",  # else the current folder comes first, and a `models` in it hides ours
-        "OMP_NUM_THREADS": "1",
-        "GLIBC_TUNABLES": os.environ.get(
-            "GLIBC_TUNABLES", ":".join(f"glibc.malloc.{name}={value}" for name, value in keep.items())
-        ),
-    }
 
 
 def prepare(device: str) -> torch.device:

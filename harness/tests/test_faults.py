@@ -15,83 +15,105 @@ import pytest
 
 from harness.plan.job import Job
 from harness.store import Store
+from harness.tests.sessions import (
+    PATIENCE_SECONDS,
+    ROOT,
+    effects,
+    final_weights,
+    finish,
+    group,
+    kill,
+    start,
+    states,
+    until,
+    workers,
+    write_project,
+)
 
-ROOT = Path(__file__).parents[2]
-KILLS = 20
+ROUNDS, KILLS = 4, 5  # as many kills in each: 20, half of them aimed at trainings
+EPOCHS = 6
 
-
-def smoke(place, *options):
-    """A smoke reproduction in a process group of its own."""
-    folders = ["--results", str(place / "results"), "--store", str(place / "store")]
-    command = [sys.executable, "-m", "pytest", "claims", "--profile", "smoke", "--device", "cpu", *folders, *options]
-    return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
-
-
-def final_weights(place):
-    return {path.parent.parent.name: path.read_bytes() for path in place.glob("store/runs/*/final/weights.safetensors")}
-
-
-def verdicts(place):
-    paths = sorted(place.glob("results/evidence/*/*.json"))
-    return {path.parent.name: json.loads(path.read_text())["effects"] for path in paths}
+on_linux = pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes in /proc")
 
 
-def finish(process):
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode in (0, 1), output
-    return output
-
-
-def test_killed_at_random_instants_it_finishes_with_the_same_bits(tmp_path):
-    """SIGKILL to the whole group, again and again; every time the work is done, it starts afresh.
-
-    One claim with three networks is enough: the others would only make it longer.
-    """
-    random.seed(0)
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A session that nobody disturbs: the seconds it takes, its final weights, its effects."""
+    place = write_project(tmp_path_factory.mktemp("undisturbed"), epochs=EPOCHS)
     began = time.monotonic()
-    finish(smoke(tmp_path / "whole", "-k", "A2"))
-    usual = time.monotonic() - began
-    wanted, judged = final_weights(tmp_path / "whole"), verdicts(tmp_path / "whole")
-    assert len(wanted) == 6
-    assert len(judged["A2"]) == 2
+    finish(start(place))
+    seconds = time.monotonic() - began
+    wanted, judged = final_weights(place), effects(place)
+    assert len(wanted) == 2
+    assert len(judged["F1"]) == 1
+    return seconds, wanted, judged
 
+
+@pytest.mark.parametrize("part", range(ROUNDS))
+def test_killed_at_random_instants_it_finishes_with_the_same_bits(undisturbed, tmp_path, part):
+    """SIGKILL to the whole group, again and again; every time the work is done, it starts afresh."""
+    usual, wanted, judged = undisturbed
+    instants = random.Random(part)
     kills, rounds, resumed = 0, 0, 0
     while kills < KILLS:
-        place = tmp_path / f"round-{rounds}"
+        place = write_project(tmp_path / f"round-{rounds}", epochs=EPOCHS)
         rounds += 1
         while True:
-            process = smoke(place, "-k", "A2")
-            _wait_for_an_instant(process, place, usual, in_training=kills % 2 == 0)
-            if process.poll() is not None:
+            process = start(place)
+            _wait_for_an_instant(process, place, usual, instants, in_training=(part + kills) % 2 == 0)
+            if process.poll() is not None or kills == KILLS:
                 break
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            kill(process)
             kills += 1
-            resumed += bool(_states(place))
+            resumed += bool(states(place))
         finish(process)
         assert final_weights(place) == wanted
-        assert verdicts(place) == judged
-        assert not _states(place)
-    assert resumed >= 2, "hardly a kill fell into a training: the instants are badly chosen"
+        assert effects(place) == judged
+        assert not states(place)
+    assert resumed, "no kill fell into a training: the instants are badly chosen"
 
 
-def _states(place):
-    """What runs that are not finished have kept."""
-    return list(place.glob("store/runs/*/step-*"))
-
-
-def _wait_for_an_instant(process, place, usual, *, in_training):
+def _wait_for_an_instant(process, place, usual, instants, *, in_training):
     """Any instant of a session; or one shortly after a training has kept a new state, since most of the time goes into
     loading libraries."""
-    before = set(_states(place))
-    until = time.monotonic() + (4 * usual if in_training else random.uniform(0.1, 1.0) * usual)
+    before = set(states(place))
+    until = time.monotonic() + (PATIENCE_SECONDS if in_training else instants.uniform(0.1, 1.0) * usual)
     while process.poll() is None and time.monotonic() < until:
-        if in_training and set(_states(place)) - before:
-            time.sleep(random.uniform(0.0, 0.01))
+        if in_training and set(states(place)) - before:
+            time.sleep(instants.uniform(0.0, 0.01))
             return
         time.sleep(0.002)
+
+
+@on_linux
+def test_a_session_killed_alone_takes_its_workers_along_and_they_keep_their_states(tmp_path):
+    place = write_project(tmp_path, epochs=100_000)
+    process = start(place)
+    until(lambda: len(states(place)) == 2, process)
+    assert len(workers(place)) == 2
+    process.kill()
+    until(lambda: not group(process))
+    process.communicate()
+    assert len(states(place)) == 2
+    store = Store(place / "store")
+    assert all(store.read(str(path.relative_to(store.root))) for path in states(place))
+
+
+@on_linux
+def test_a_worker_that_is_killed_fails_its_run_and_the_next_call_continues(tmp_path):
+    place = write_project(tmp_path, epochs=60)
+    process = start(place)
+    until(lambda: states(place), process)
+    for worker in workers(place):
+        os.kill(worker, signal.SIGKILL)
+    output = finish(process, status=3)
+    assert "the worker ended with status -9; see " in output
+    assert effects(place) == {"F1": []}
+    kept = min(int(path.name.removeprefix("step-")) for path in states(place))
+    assert kept > 0
+    finish(start(place))
+    assert len(effects(place)["F1"]) == 1
+    assert len(final_weights(place)) == 2
 
 
 def test_a_state_left_by_a_kill_right_after_the_end_is_removed(make_run, digits, tmp_path):
@@ -146,7 +168,7 @@ def test_of_two_processes_one_trains_and_the_other_waits_and_reads(make_run, tmp
     for process in pair:
         process.stdin.write("go\n")
         process.stdin.flush()
-    outputs = [process.communicate(timeout=120)[0] for process in pair]
+    outputs = [process.communicate(timeout=PATIENCE_SECONDS)[0] for process in pair]
     assert [process.returncode for process in pair] == [0, 0], outputs
     assert sorted("training" in output for output in outputs) == [False, True]
     assert sorted("waiting" in output for output in outputs) == [False, True]
@@ -156,40 +178,10 @@ def test_of_two_processes_one_trains_and_the_other_waits_and_reads(make_run, tmp
 def test_two_reproductions_started_together_share_the_work(tmp_path):
     """The same store, results of their own: each run is trained once, and both come to the same effects."""
     shared = tmp_path / "store"
-    processes = [smoke(tmp_path / name, "-k", "A2", "--store", str(shared)) for name in ("one", "two")]
-    outputs = [finish(process) for process in processes]
+    places = [write_project(tmp_path / name, epochs=EPOCHS) for name in ("one", "two")]
+    outputs = [finish(process) for process in [start(place, "--store", str(shared)) for place in places]]
     finals = sorted(shared.glob("runs/*/final/manifest.json"))
-    assert len(finals) == 6, outputs
-    assert verdicts(tmp_path / "one") == verdicts(tmp_path / "two")
-    assert not list(shared.glob("runs/*/step-*"))
+    assert len(finals) == 2, outputs
+    assert effects(places[0]) == effects(places[1])
+    assert not states(tmp_path)
     assert not (shared / "damaged").exists()
-
-
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the workers in /proc")
-def test_a_worker_that_is_killed_fails_its_run_and_the_next_call_continues(tmp_path):
-    process = smoke(tmp_path, "-k", "F4")
-    deadline = time.monotonic() + 60
-    while not (workers := _children(process.pid)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(1.0)
-    for worker in workers:
-        os.kill(worker, signal.SIGKILL)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 3, output
-    assert "the worker ended with status -9" in output
-    assert verdicts(tmp_path) == {"F4": []}
-    finish(smoke(tmp_path, "-k", "F4"))
-    assert len(verdicts(tmp_path)["F4"]) == 2
-
-
-def _children(pid):
-    """Worker processes of a session."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = entry.read_text().rpartition(")")[2].split()
-            if int(fields[1]) == pid and b"harness.engine.worker" in (entry.parent / "cmdline").read_bytes():
-                found.append(int(entry.parent.name))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found

@@ -62,3 +62,8 @@ class ProbeKind(BaseModel):
     split: Literal["train", "test"] = "test"
     l2: bool = False
     ledger: bool = False
+
+    @property
+    def of_units(self) -> bool:
+        """Whether it looks at the units of a network, and so needs one that `models.anatomy` knows."""
+        return set(UNIT) <= set(self.keys)
