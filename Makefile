@@ -4,7 +4,7 @@
 PYTHON  ?= python3
 PROFILE ?= quick
 
-# Where results go if RESULTS does not say: a subject's have a folder of their own, as in harness/plugin.py.
+# Where results go if RESULTS does not say: a subject's have a folder of their own, as in harness/options.py.
 FOLDER := $(or $(RESULTS),results/$(basename $(notdir $(PROFILE)))$(if $(SUBJECT),-$(lastword $(subst :, ,$(SUBJECT)))))
 BIN    := .venv/bin
 PYTEST := $(BIN)/python -m pytest claims/ --profile $(PROFILE) \

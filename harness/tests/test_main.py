@@ -14,6 +14,8 @@ import pytest
 from harness.judging.evidence import write_evidence
 from harness.plan.catalogue import load_catalogue
 from harness.tests import report_fixtures as made
+from harness.tests.test_data import cifar100
+from harness.tests.test_session import PROFILE
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,6 +64,14 @@ def test_training_finds_data_and_store_where_the_claims_do(tmp_path, monkeypatch
     assert f"below {tmp_path / 'data' / 'cifar10'}; expected" in done.stderr
     assert harness("train", "--profile", "smoke", "--role", "vit", "--device", "cpu").returncode == 0
     assert list((tmp_path / "store" / "runs").iterdir())
+
+
+def test_training_takes_a_share_of_the_images_that_are_there(tmp_path):
+    cifar100(tmp_path / "data")  # 200 of 50,000
+    (tmp_path / "part.toml").write_text(PROFILE)
+    options = ("--data-root", str(tmp_path / "data"), "--store", str(tmp_path / "store"), "--device", "cpu")
+    done = harness("train", "--profile", str(tmp_path / "part.toml"), "--role", "vit_little", *options)
+    assert "50 training images do not fill one batch of 96" in done.stderr
 
 
 @pytest.fixture(scope="module")
