@@ -31,8 +31,8 @@ def main() -> None:
     train.add_argument("--role", required=True, help="whose network, e.g. resnet")
     train.add_argument("--dataset", help="default: the profile's first")
     train.add_argument("--seed", type=int, help="default: the profile's first")
-    train.add_argument("--store", type=Path, default=Path("results/store"), help="default: results/store")
-    train.add_argument("--data-root", type=Path, help="data sets in DIR/<name>/ instead of the hub")
+    train.add_argument("--store", type=Path, help="or REPRO_STORE; default: results/store")
+    train.add_argument("--data-root", type=Path, help="data sets in DIR/<name>/ instead of the hub; or REPRO_DATA")
     train.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     arguments = parser.parse_args()
     try:
