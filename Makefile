@@ -30,8 +30,9 @@ plan: .venv/installed ## what `make reproduce` would compute, and what it would 
 report: .venv/installed ## rebuild the report from the evidence
 	@$(BIN)/python -m harness report '$(FOLDER)'
 
-test: .venv/installed ## unit and property tests
-	$(BIN)/python -m pytest
+# Benchmarks are none of these: pytest-benchmark turns itself off where tests run side by side.
+test: .venv/testing ## unit and property tests, one process a core
+	$(BIN)/python -m pytest -p no:benchmark -n auto --maxprocesses 8 --dist worksteal
 
 bench: .venv/installed ## benchmarks
 	$(BIN)/python -m pytest harness/benchmarks --benchmark-only
@@ -52,6 +53,10 @@ EXTRAS := $(if $(filter ray,$(ENGINE)),[ray])
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, not " + sys.version.split()[0])'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.$(EXTRAS)'
+	@touch $@
+
+.venv/testing: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
 .venv/linting: .venv/installed

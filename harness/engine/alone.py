@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from argparse import Namespace
-from contextlib import ExitStack
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 from harness.data import load_dataset
-from harness.engine.execute import measure
+from harness.engine.execute import execute
 from harness.engine.progress import progress
 from harness.engine.settings import Watcher, choose_device, prepare
+from harness.engine.stop import Stop, stop_on_signals
 from harness.errors import HarnessError, nearest
 from harness.plan.case import Case
 from harness.plan.job import Job
@@ -21,7 +21,6 @@ from harness.plan.run import Run, missing_weights
 from harness.plan.wanted import ProbeRequest, wanted
 from harness.store import Interrupted, Store
 from harness.training.group import joined
-from harness.training.loop import train
 
 
 def train_one(arguments: Namespace) -> None:
@@ -33,53 +32,47 @@ def train_one(arguments: Namespace) -> None:
     profile = load_profile(arguments.profile)
     name = arguments.dataset or profile.datasets[0]
     case = _case(profile, arguments.role, name)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    with joined(choose_device(arguments.device)) as (group, device), ExitStack() as stack:
+    store, root = Store(arguments.store), arguments.data_root
+    with (
+        joined(choose_device(arguments.device)) as (group, device),
+        stop_on_signals(Stop(), insist=group.size == 1) as stop,
+    ):
         prepare(device.type)
-        store = Store(arguments.store)
-        dataset = load_dataset(name, store, root=arguments.data_root)
+        dataset = load_dataset(name, store, root=root)
         seed = profile.seeds[0] if arguments.seed is None else arguments.seed
         case = case.given(len(dataset.train))
         run = case.run(arguments.role, seed, dataset.fingerprint)
         request = case.request(arguments.role, wanted("prediction"))
         job = Job(run, (request,), training=True, wanted=wanted_epochs(run, [request], profile))
-        if group.leads:
-            stack.enter_context(store.lock(run.folder, should_stop=stop.is_set))
-        group.wait()
-        if missing_weights(store, run, job.wanted):
-            watcher = progress(1) if group.leads else None
-            if watcher:
-                stack.enter_context(watcher)
+        trained_already = not missing_weights(store, run, job.wanted)
+        with progress(1) if group.leads else nullcontext() as watcher:
             try:
-                train(
-                    run,
-                    dataset,
-                    wanted=job.wanted,
+                execute(
+                    job,
                     store=store,
                     device=device,
-                    report=lambda event: _tell(watcher, job, event) if watcher else None,
-                    should_stop=stop.is_set,
+                    root=root,
+                    report=partial(_tell, watcher, job),
+                    should_stop=stop.now,
                     group=group,
                 )
             except Interrupted:
                 raise HarnessError(f"stopped; the same command continues {run}") from None
-            if watcher:
+            if watcher and not trained_already:
                 watcher.finished(job, None)
-        elif group.leads:
-            print(f"{run}: trained already, {store.root / run.checkpoint_key}")
         if group.leads:
-            if store.read(request.key(run.run_id)) is None:
-                measure(run, request, dataset, store=store, device=device, should_stop=stop.is_set)
+            if trained_already:
+                print(f"{run}: trained already, {store.root / run.checkpoint_key}")
             print(_accuracy(store, run, request))
 
 
-def _tell(watcher: Watcher, job: Job, event: dict[str, Any]) -> None:
+def _tell(watcher: Watcher | None, job: Job, event: dict[str, Any]) -> None:
+    if watcher is None:
+        return
     if "say" in event:
         watcher.say(event["say"])
     else:
-        watcher.update(job, {"doing": "training", **event})
+        watcher.update(job, event)
 
 
 def _accuracy(store: Store, run: Run, request: ProbeRequest) -> str:

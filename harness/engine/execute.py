@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +20,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.data import Dataset
+    from harness.training.group import Group
 
 Report = Callable[[dict[str, Any]], None]
 
 
 def execute(
-    job: Job, *, store: Store, device: torch.device, root: Path | None, report: Report, should_stop: Callable[[], bool]
+    job: Job,
+    *,
+    store: Store,
+    device: torch.device,
+    root: Path | None,
+    report: Report,
+    should_stop: Callable[[], bool],
+    group: Group | None = None,
 ) -> None:
     """Train the run if nobody has, then measure what nobody has measured. Everything lands in the store.
 
@@ -31,6 +41,8 @@ def execute(
 
     Args:
         report: takes what is going on: `doing` ("training", "waiting", or a probe's name) and the training's figures.
+        group: of processes that train the run together, all of them here with the same job; the first one keeps the
+            others from the run, writes and measures. None: this process alone.
 
     Raises:
         Interrupted: asked to stop; what was done is kept.
@@ -38,11 +50,16 @@ def execute(
     """
     from harness.data import load_dataset
     from harness.training.checkpoint import drop_states
+    from harness.training.group import ALONE
     from harness.training.loop import train
 
-    run = job.run
+    run, group = job.run, group or ALONE
     dataset = load_dataset(run.dataset, store, root=root, say=lambda line: report({"doing": line}))
-    with store.lock(run.folder, should_stop=should_stop, waiting=lambda: report({"doing": "waiting"})):
+    with ExitStack() as stack:
+        if group.leads:
+            waiting = partial(report, {"doing": "waiting"})
+            stack.enter_context(store.lock(run.folder, should_stop=should_stop, waiting=waiting))
+        group.wait()
         if missing_weights(store, run, job.wanted):
             train(
                 run,
@@ -52,7 +69,10 @@ def execute(
                 device=device,
                 report=lambda figures: report({"doing": "training", **figures}),
                 should_stop=should_stop,
+                group=group,
             )
+        if not group.leads:
+            return
         if not missing_weights(store, run, [None]):
             drop_states(store, run)
         for probe in job.probes:
