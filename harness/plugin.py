@@ -158,12 +158,18 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def _check_roles(session: Session, wanted: set[str]) -> None:
-    """A misspelt role of a profile would leave its claims unjudged without a word."""
-    known = wanted | {role for claim in session.catalogue.claims.values() for role in claim.models}
-    for role in session.profile.roles:
+    """A misspelt role or study of a profile would leave its claims unjudged without a word."""
+    profile, claims = session.profile, session.catalogue.claims.values()
+    known = wanted | {role for claim in claims for role in claim.models}
+    for role in profile.roles:
         if role not in known:
+            raise HarnessError(f"profile {profile.name}: no claim knows the role {role!r}; {nearest(role, known)}")
+    studies = {name for claim in claims for name in claim.studies}
+    for role, variant in profile.variants.items():
+        if variant.study is not None and variant.study not in studies:
+            hint = nearest(variant.study, studies)
             raise HarnessError(
-                f"profile {session.profile.name}: no claim knows the role {role!r}; {nearest(role, known)}"
+                f"profile {profile.name}, variants.{role}: no claim has the study {variant.study!r}; {hint}"
             )
 
 
@@ -182,9 +188,9 @@ def claim(request: pytest.FixtureRequest) -> Effects | None:
     except (NotRun, HarnessError) as reason:
         failure = reason
     if failure is not None:
-        kind = "not run" if isinstance(failure, NotRun) else "error"
-        dossier.not_run(f"{kind}: {failure}")
-        if kind == "error":
+        fault = isinstance(failure, HarnessError)
+        dossier.not_run(str(failure), fault=fault)
+        if fault:
             pytest.fail(str(failure), pytrace=False)
         request.node.stash[NOT_RUN] = f"not run: {failure}"
         return None
@@ -238,7 +244,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             report.longrepr = str(error)
         if dossier := item.stash.get(DOSSIER, None):
             try:
-                dossier.not_run(f"error: {error}")
+                dossier.not_run(str(error), fault=True)
             except HarnessError as second:
                 report.longrepr = f"{report.longrepr}\n{second}"
     return report

@@ -74,11 +74,13 @@ class Dossier:
         """With the tables behind it."""
         self._write(verdict, reason, effects, self.measured.copy_to(self.ground.results))
 
-    def not_run(self, reason: str) -> None:
-        """That there is no verdict, and why."""
-        self._write("not run", reason, [], [])
+    def not_run(self, reason: str, *, fault: bool = False) -> None:
+        """That there is no verdict, and why; whether that is a fault of the harness."""
+        self._write("not run", reason, [], [], fault=fault)
 
-    def _write(self, verdict: Verdict, reason: str, effects: list[Effect], tables: list[str]) -> None:
+    def _write(
+        self, verdict: Verdict, reason: str, effects: list[Effect], tables: list[str], *, fault: bool = False
+    ) -> None:
         case, claim = self.case, self.ground.catalogue[self.case.claim]
         rule = claim.rule(case.part)
         title = "no data" if case.dataset == NO_DATA else self.ground.titles.get(case.dataset, case.dataset)
@@ -95,6 +97,7 @@ class Dossier:
                 studies=case.points,
             ),
             verdict=verdict,
+            fault=fault,
             reason=reason,
             effects=effects,
             protocols=by_protocol(effects),

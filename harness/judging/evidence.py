@@ -87,6 +87,7 @@ class Evidence(Record):
     rule: RuleRecord
     case: CaseRecord
     verdict: Verdict
+    fault: bool = False  # the harness could not judge, for the reason given: an error, and no verdict ("not run")
     reason: str
     effects: list[Effect]
     protocols: dict[str, Verdict] = {}  # by the effects of one protocol alone, where the rule has several

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-SIGNS = {"reproduced": "✓", "contradicted": "✗", "inconclusive": "?", "not run": "–"}
+SIGNS = {"reproduced": "✓", "contradicted": "✗", "inconclusive": "?", "not run": "–", "error": "!"}
 
 
 @dataclass(frozen=True)

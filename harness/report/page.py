@@ -26,6 +26,7 @@ MEANINGS = {
     "contradicted": "the whole interval of at least one deciding effect lies below its null.",
     "inconclusive": "anything else: an interval contains its null, so this design is too small to tell.",
     "not run": "nothing was judged here, for the reason that is given.",
+    "error": "a fault of the harness, of the data or of the machine kept the case from being judged.",
 }
 
 

@@ -15,6 +15,7 @@ from harness.plan.catalogue import Catalogue, Claim
 
 NO_EVIDENCE = "No evidence in this folder: no test for it yet, or its test was not selected."
 VERDICTS: tuple[str, ...] = get_args(Verdict)
+FAULT = "error"
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Case:
     name: str
     evidence: Evidence
     warnings: list[str]
+
+    @property
+    def outcome(self) -> str:
+        """The verdict; or that there was a fault, which is none."""
+        return FAULT if self.evidence.fault else self.evidence.verdict
 
     @property
     def deciding(self) -> list[Effect]:
@@ -89,9 +95,9 @@ class Summary:
     @property
     def counts(self) -> dict[str, int]:
         """Verdict -> number of rows in the verdict table, in the order of the legend."""
-        counts: Counter[str] = Counter(evidence.verdict for evidence in self.evidence)
+        counts = Counter(case.outcome for section in self.sections for case in section.cases)
         counts["not run"] += sum(len(section.gaps) for section in self.sections)
-        return {verdict: counts[verdict] for verdict in VERDICTS}
+        return {name: counts[name] for name in (*VERDICTS, FAULT) if name != FAULT or counts[FAULT]}
 
     @property
     def period(self) -> str:

@@ -16,7 +16,6 @@ from harness.report.summary import Case, Summary
 HEAD = {"claim": 5, "case": 22, "verdict": 12}
 EFFECT = {"effect": 34, "value [interval]": 32, "paper": 8}
 NARROWEST, WIDEST = 60, 120
-FAULT = "error: "  # before the reason of a case that the harness could not judge
 HELD = "\N{NO-BREAK SPACE}"
 
 
@@ -65,30 +64,21 @@ def verdict_lines(summary: Summary, width: int | None = None) -> str:
     lines = table.lines(list(HEAD), [list(EFFECT)])
     lines.append(" ".join("-" * size for size in table.case + table.effect) if table.beside else "-" * width)
     for claim, case in cases:
-        lines += table.lines((claim, case.name, word(case)), [effect_cells(case, effect) for effect in case.deciding])
-        said = [case.evidence.reason.removeprefix(FAULT)] if case.evidence.verdict == "not run" else []
+        lines += table.lines((claim, case.name, case.outcome), [effect_cells(case, effect) for effect in case.deciding])
+        said = [case.evidence.reason] if case.evidence.verdict == "not run" else []
         lines += [line for text in [*said, *case.warnings] for line in note(text, width)]
     missing = [gap.name for section in summary.sections for gap in section.gaps]
     if missing:
         lines.append("")
         lines += textwrap.wrap(f"no evidence for {', '.join(missing)}", width, subsequent_indent="  ")
     lines += ["", *(f"{role} is played by {subject}" for role, subject in subjects(summary).items())]
-    lines.append(", ".join(f"{count} {verdict}" for verdict, count in counts(summary).items()))
+    lines.append(", ".join(f"{count} {plural(outcome, count)}" for outcome, count in summary.counts.items()))
     # Some terminals and pipes know only ASCII; the signs of the numbers have to survive them.
     return "\n".join(lines).replace(MINUS, "-").replace(NOTHING, "-").replace(HELD, " ") + "\n"
 
 
-def word(case: Case) -> str:
-    """The verdict, or that there was a fault, which is none."""
-    fault = case.evidence.verdict == "not run" and case.evidence.reason.startswith(FAULT)
-    return "error" if fault else case.evidence.verdict
-
-
-def counts(summary: Summary) -> dict[str, int]:
-    """As `Summary.counts`, but a fault counts as an error."""
-    errors = sum(word(case) == "error" for section in summary.sections for case in section.cases)
-    found = {**summary.counts, "not run": summary.counts["not run"] - errors}
-    return {**found, "error" if errors == 1 else "errors": errors} if errors else found
+def plural(outcome: str, count: int) -> str:
+    return "errors" if outcome == "error" and count != 1 else outcome
 
 
 def subjects(summary: Summary) -> dict[str, str]:

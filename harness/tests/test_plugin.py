@@ -243,7 +243,7 @@ def test_a_fault_of_a_test_is_an_error_and_no_verdict(session, project, argument
     assert result.ret == 3
     result.stdout.fnmatch_lines([message])
     assert result.evidence["verdict"] == "not run"
-    assert result.evidence["reason"].startswith("error: ")
+    assert result.evidence["fault"] is True
 
 
 def test_a_role_that_nobody_plays_is_skipped_and_a_session_without_a_verdict_is_no_success(session, project):
@@ -265,6 +265,16 @@ def test_a_role_that_no_claim_knows_is_one_line_before_anything_is_trained(sessi
     result = session(store=tmp_path / "fresh")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: profile tiny: no claim knows the role 'vitt'; did you mean 'vit'?"])
+    assert not (tmp_path / "fresh" / "runs").exists()
+
+
+def test_a_study_that_no_claim_has_is_one_line_before_anything_is_trained(session, pytester, tmp_path):
+    variant = '[variants]\nless = { of = "vit", study = "dada", at = 0.5, share = 0.5 }\n'
+    (pytester.path / "tiny.toml").write_text(PROFILE + variant)
+    result = session(store=tmp_path / "fresh")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    message = "ERROR: profile tiny, variants.less: no claim has the study 'dada'; did you mean 'data'?"
+    result.stderr.fnmatch_lines([message])
     assert not (tmp_path / "fresh" / "runs").exists()
 
 

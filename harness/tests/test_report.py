@@ -724,6 +724,16 @@ def test_an_effect_without_value_or_interval_is_a_dash(results, claims):
     assert "– nats none" in text
 
 
+def test_a_fault_is_an_error_in_the_page_and_no_verdict(results, claims):
+    fault = made.evidence(claims, "L4", [], verdict="not run", fault=True, reason="out of memory")
+    write_evidence(results, "digits", fault)
+    text = built(results, claims)
+    assert "! error out of memory" in words(section(text, "L4"))
+    tally = words(text.split('<ul class="tally"')[1].split("</ul>")[0])
+    assert "1 ! error" in tally
+    assert "3 – not run" in tally  # A2 on CIFAR-10, F3's other part, L7
+
+
 def test_an_empty_folder_lists_the_whole_catalogue(tmp_path, claims):
     text = built(tmp_path / "empty", claims)
     Page(text)

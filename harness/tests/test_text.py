@@ -48,7 +48,7 @@ def test_it_takes_the_width_of_the_terminal(results, claims, monkeypatch):
 
 def test_a_fault_is_an_error_and_not_a_case_that_was_not_run(results, claims):
     before = verdict_lines(summarise(results, claims))
-    missed = made.evidence(claims, "L4", [], verdict="not run", reason="error: out of memory")
+    missed = made.evidence(claims, "L4", [], verdict="not run", fault=True, reason="out of memory")
     write_evidence(results, "digits", missed)
     text = verdict_lines(summarise(results, claims))
     assert re.search(r"^L4 +digits +error\n +out of memory$", text, re.MULTILINE)
