@@ -25,6 +25,7 @@ figure = "Fig 2a"
 dataset = "digits"
 epochs = 0
 models = { vit = "vit_tiny", swin = "swin_tiny" }
+studies.data = { axis = "share of the images" }
 [[F1.rules]]
 text = "The effect lies above 0."
 effects = [{ name = "effect", unit = "pp", null = 0.0, decides = true, paper = 2.0, source = "made up" }]
