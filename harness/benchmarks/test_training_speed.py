@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, RandomSampler
 
 from harness.benchmarks.test_augmentation_speed import Photos
 from harness.data import Dataset, Split, dataset_info
-from harness.plan.job import PROBE_BATCH
+from harness.engine.execute import PROBE_BATCH
 from harness.plan.recipe import Recipe
 from harness.plan.run import ModelSpec, Run
 from harness.probes import prediction

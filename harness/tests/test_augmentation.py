@@ -15,9 +15,11 @@ from harness.training.augment import crop_and_flip
 from harness.training.erase import AREA, ASPECT, draw_boxes, random_erase
 from harness.training.mix import box_weight, draw_weight, mix, soft_targets
 from harness.training.randaugment import Draws, Operation, apply, draw, everywhere, rand_augment
-from models._timm import timm  # noqa: F401  imports torchvision the one way that works everywhere
+from models._timm import timm  # brings torchvision in the one way that works everywhere
 
 from timm.data import auto_augment, mixup, random_erasing  # isort: skip
+
+TIMM = tuple(int(number) for number in timm.__version__.split(".")[:3])
 
 FILL = (125, 123, 114)
 TIMM_NAME = {  # timm's names; those in the second tuple have an "Increasing" sibling
@@ -239,6 +241,7 @@ def test_soft_targets_are_timms_and_sum_to_1(share, smoothing):
     torch.testing.assert_close(ours.sum(1), torch.ones(6))
 
 
+@pytest.mark.skipif(TIMM < (1, 0, 29), reason="before 1.0.29 timm cut boxes of odd size a pixel short")
 @pytest.mark.parametrize("size", [(32, 32), (7, 12)], ids=str)
 def test_cutmix_box_is_timms_for_the_same_share_and_place(size, monkeypatch):
     height, width = size

@@ -445,7 +445,7 @@ def test_mini_batches_of_different_size_and_those_that_do_not_fit(monkeypatch):
             raise torch.OutOfMemoryError
         return hessian_products(model, inputs, targets)
 
-    monkeypatch.setattr("harness.probes._hessian.hessian_products", cramped)
+    monkeypatch.setattr("harness.curvature.hvp.hessian_products", cramped)
     with pytest.warns(UserWarning, match="do not fit"):
         table = hessian(model, data, weight_decay=0.0, at_once=4)
     np.testing.assert_allclose(table.drop(columns="l2"), plain.drop(columns="l2"), rtol=1e-9)
