@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
-
 import pytest
 
-from harness.engine.alone import train_one
-from harness.errors import HarnessError
+from harness.__main__ import main
 from harness.tests.test_plugin import PROFILE
 
 
 @pytest.fixture
 def train(tmp_path):
+    """`python -m harness train` with these options."""
     profile = tmp_path / "tiny.toml"
     profile.write_text(PROFILE.replace('["digits"]', '["digits", "cifar10"]'))
 
     def run(**options):
-        given = {"dataset": None, "seed": None, "store": None, "data_root": None, "device": "cpu", **options}
-        train_one(Namespace(profile=str(profile), role="vit", **given))
+        given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.argv", ["harness", "train", "--profile", str(profile), "--role", "vit", *given])
+            main()
 
     return run
 
@@ -41,5 +41,5 @@ def test_the_environment_names_the_store_and_an_option_goes_before_it(train, tmp
 
 def test_the_environment_names_the_data(train, tmp_path, monkeypatch):
     monkeypatch.setenv("REPRO_DATA", str(tmp_path / "nothing"))
-    with pytest.raises(HarnessError, match=f"below {tmp_path / 'nothing' / 'cifar10'}"):
+    with pytest.raises(SystemExit, match=f"below {tmp_path / 'nothing' / 'cifar10'}"):
         train(dataset="cifar10", store=tmp_path / "store")

@@ -42,7 +42,7 @@ def test_a_probe_says_whether_it_needs_the_units_of_a_network(name):
         parameters["groups"] = 2
     targets = labels if kind.split == "test" else nn.functional.one_hot(labels, 3).float()
     measure = getattr(harness.probes, name)
-    if kind.anatomy:
+    if kind.of_units:
         with pytest.raises(UnknownAnatomy):
             measure(model, [(images, targets)], **parameters)
     else:
@@ -83,7 +83,6 @@ def test_an_unknown_anatomy_is_refused_where_a_probe_needs_it_and_nowhere_else(s
 def test_what_a_persons_network_raises_is_one_line(subject, tmp_path):
     with pytest.raises(HarnessError, match=r"^subject/own_network:broken for .*: ZeroDivisionError: a slip of the pen"):
         checked_device([Job(subject("broken"), (), training=True)], "cpu", tmp_path / "logs", Stop())
-    assert "ZeroDivisionError" in (tmp_path / "logs" / "check.log").read_text()
 
 
 def test_a_session_refuses_an_unknown_anatomy_before_anything_is_trained(tmp_path):

@@ -66,7 +66,7 @@ def test_shares_times_and_deviations_reckon_with_the_images_that_are_there(sessi
     whole, little = opened.plan([case]).items
     assert (whole.run.train_images, little.run.train_images) == (None, 50)
     assert (whole.seconds, little.seconds) == (200 * 4 / 100, 50 * 4 / 100)
-    judged = opened.unjudged(case).case
+    judged = opened.dossier(case, None).case
     assert judged.run("vit_little", 0, opened.fingerprints["cifar100"]).run_id == little.run.run_id
     title = "CIFAR-100 (200 + 100 of 50,000 + 10,000 images)"
     claim = opened.catalogue["F2"]
