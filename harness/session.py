@@ -68,7 +68,9 @@ class Session:
         """Learn the fingerprints of the data sets. One that cannot be had spoils only its own cases."""
         for name in dict.fromkeys(case.dataset for case in cases):
             try:
-                dataset = load_dataset(name, self.store, root=self.options.data_root, offline=offline, say=self.say)
+                dataset = load_dataset(
+                    name, self.store, data_root=self.options.data_root, offline=offline, say=self.say
+                )
             except HarnessError as error:
                 self.unavailable[name] = str(error)
                 continue

@@ -115,7 +115,9 @@ def test_ours(benchmark, tmp_path, device, model, batch_size, precision):
 
     def work():
         store = Store(tmp_path / str(len(metas)))
-        train(run, dataset, store=store, device=torch.device(device), report=lambda _: None, should_stop=lambda: False)
+        train(
+            run, dataset, store=store, device=torch.device(device), progress=lambda _: None, should_stop=lambda: False
+        )
         metas.append(store.meta(run.checkpoint_key))
 
     benchmark.pedantic(work, rounds=3, warmup_rounds=1)

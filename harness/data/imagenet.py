@@ -21,21 +21,22 @@ PARQUET = {"train": "train-*.parquet", "test": "validation-*.parquet"}
 SUFFIXES = (".jpeg", ".jpg", ".png")
 
 
-def open_imagenet(info: DatasetInfo, root: Path | None) -> Dataset:
+def open_imagenet(info: DatasetInfo, data_root: Path | None) -> Dataset:
     """Find out what is there; no image is read. Without training images, networks can still be measured.
 
     Args:
-        root: `<root>/<name>/` holds `{train,val}/<wnid>/*.JPEG`, or the hub's parquet files in any folder below.
+        data_root: `<data_root>/<name>/` holds `{train,val}/<wnid>/*.JPEG`, or the hub's parquet files in any folder
+            below.
 
     Raises:
-        HarnessError: no root, neither layout, or classes other than the thousand of ImageNet-1K.
+        HarnessError: no data root, neither layout, or classes other than the thousand of ImageNet-1K.
     """
-    folder = (root or Path()) / info.name
+    folder = (data_root or Path()) / info.name
     layouts = (
         f"{folder}/{{train,val}}/<wnid>/*.JPEG, or the parquet files of {info.repository}, "
         f"e.g. {folder / info.repository_folder / 'validation-00000-of-00014.parquet'}"
     )
-    if root is None:
+    if data_root is None:
         raise HarnessError(
             f"{info.title} is too large to be downloaded unasked (150 GB, after accepting its terms on the hub); "
             f"give --data-root <folder> with <folder>/{layouts}"

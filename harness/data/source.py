@@ -26,14 +26,15 @@ DECODING_VERSION = 1
 
 
 def load_dataset(
-    name: str, store: Store, *, root: Path | None = None, offline: bool = False, say: Callable[[str], None] = print
+    name: str, store: Store, *, data_root: Path | None = None, offline: bool = False, say: Callable[[str], None] = print
 ) -> Dataset:
     """Open a data set, decoding it into the store the first time.
 
     Args:
         name: a name of `DATASETS`.
         store: keeps the decoded arrays.
-        root: `<root>/<name>/` holds the hub's parquet files, or ImageNet's folders; without it they come from the hub.
+        data_root: `<data_root>/<name>/` holds the hub's parquet files, or ImageNet's folders; without it they come from
+            the hub.
         offline: do not download; what the hub's cache has is used.
         say: takes one line when something slow begins.
 
@@ -43,11 +44,11 @@ def load_dataset(
     """
     info = dataset_info(name)
     if info.streamed:
-        return open_imagenet(info, root)
+        return open_imagenet(info, data_root)
     if name == "digits":
         key, decode = f"data/digits-{DECODING_VERSION}", _decode_digits
     else:
-        files = _find_parquet(info, root, offline)
+        files = _find_parquet(info, data_root, offline)
         key = f"data/{name}-{short_digest([DECODING_VERSION, _identity_of(files)])}"
 
         def decode(info: DatasetInfo) -> dict[str, Any]:
@@ -128,10 +129,10 @@ def _decode_digits(info: DatasetInfo) -> dict[str, Any]:
     }
 
 
-def _find_parquet(info: DatasetInfo, root: Path | None, offline: bool) -> dict[str, list[Path]]:
+def _find_parquet(info: DatasetInfo, data_root: Path | None, offline: bool) -> dict[str, list[Path]]:
     """Split -> its parquet files."""
-    if root is not None:
-        folder = root / info.name
+    if data_root is not None:
+        folder = data_root / info.name
         found = {split: sorted(folder.rglob(f"{split}-*.parquet")) for split in ("train", "test")}
         missing = [split for split, files in found.items() if not files]
         if missing:

@@ -32,13 +32,13 @@ def train_one(arguments: Namespace) -> None:
     profile = load_profile(arguments.profile)
     name = arguments.dataset or profile.datasets[0]
     case = _case(profile, arguments.role, name)
-    store, root = Store(arguments.store), arguments.data_root
+    store, data_root = Store(arguments.store), arguments.data_root
     with (
         joined(choose_device(arguments.device)) as (group, device),
         stop_on_signals(Stop(), insist=group.size == 1) as stop,
     ):
         prepare(device.type)
-        dataset = load_dataset(name, store, root=root)
+        dataset = load_dataset(name, store, data_root=data_root)
         seed = profile.seeds[0] if arguments.seed is None else arguments.seed
         case = case.given(len(dataset.train))
         run = case.run(arguments.role, seed, dataset.fingerprint)
@@ -51,8 +51,8 @@ def train_one(arguments: Namespace) -> None:
                     job,
                     store=store,
                     device=device,
-                    root=root,
-                    report=partial(_tell, watcher, job),
+                    data_root=data_root,
+                    progress=partial(_tell, watcher, job),
                     should_stop=stop.now,
                     group=group,
                 )

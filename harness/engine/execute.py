@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.data import Dataset
     from harness.training.group import Group
 
-Report = Callable[[dict[str, Any]], None]
+Progress = Callable[[dict[str, Any]], None]
 
 
 def execute(
@@ -30,8 +30,8 @@ def execute(
     *,
     store: Store,
     device: torch.device,
-    root: Path | None,
-    report: Report,
+    data_root: Path | None,
+    progress: Progress,
     should_stop: Callable[[], bool],
     group: Group | None = None,
 ) -> None:
@@ -40,7 +40,7 @@ def execute(
     Two processes with the same job share the work: one trains, the other waits and reads.
 
     Args:
-        report: takes what is going on: `doing` ("training", "waiting", or a probe's name) and the training's figures.
+        progress: takes what is going on: `doing` ("training", "waiting", or a probe's name) and the training's figures.
         group: of processes that train the run together, all of them here with the same job; the first one keeps the
             others from the run, writes and measures. None: this process alone.
 
@@ -54,10 +54,10 @@ def execute(
     from harness.training.loop import train
 
     run, group = job.run, group or ALONE
-    dataset = load_dataset(run.dataset, store, root=root, say=lambda line: report({"doing": line}))
+    dataset = load_dataset(run.dataset, store, data_root=data_root, say=lambda line: progress({"doing": line}))
     with ExitStack() as stack:
         if group.leads:
-            waiting = partial(report, {"doing": "waiting"})
+            waiting = partial(progress, {"doing": "waiting"})
             stack.enter_context(store.lock(run.folder, should_stop=should_stop, waiting=waiting))
         group.wait()
         if missing_weights(store, run, job.wanted):
@@ -67,7 +67,7 @@ def execute(
                 wanted=job.wanted,
                 store=store,
                 device=device,
-                report=lambda figures: report({"doing": "training", **figures}),
+                progress=lambda figures: progress({"doing": "training", **figures}),
                 should_stop=should_stop,
                 group=group,
             )
@@ -77,7 +77,7 @@ def execute(
             drop_states(store, run)
         for probe in job.probes:
             if store.read(probe.key(run.run_id)) is None:
-                report({"doing": probe.probe})
+                progress({"doing": probe.probe})
                 measure(run, probe, dataset, store=store, device=device, should_stop=should_stop)
             store.ledger(probe.key(run.run_id)).unlink(missing_ok=True)
 

@@ -38,7 +38,11 @@ def _run(jobs: list[Job], settings: Settings, stop: Stop, watcher: Watcher) -> O
     seconds = None if stop.deadline is None else max(stop.deadline - time.monotonic(), 0.0)
     ends = None if seconds is None else time.time() + seconds  # nodes share the wall clock, not the monotonic one
     task = ray.remote(num_gpus=1)(_execute) if settings.device == "cuda" else ray.remote(num_cpus=1)(_execute)
-    tell = {"store": str(settings.store), "root": settings.root and str(settings.root), "device": settings.device}
+    tell = {
+        "store": str(settings.store),
+        "data_root": settings.data_root and str(settings.data_root),
+        "device": settings.device,
+    }
     pending = {task.remote(job.to_plain(), tell, ends, events): job for job in jobs}
     by_id = {job.run.run_id: job for job in jobs}
     while pending:
@@ -85,16 +89,16 @@ def _execute(plain: dict[str, Any], settings: dict[str, Any], ends: float | None
     device = prepare(settings["device"])
     job = Job.from_plain(plain)
 
-    def report(event: dict[str, Any]) -> None:
+    def progress(event: dict[str, Any]) -> None:
         events.put((job.run.run_id, event))
 
     try:
         execute(
             job,
-            store=Store(Path(settings["store"]), notify=lambda line: report({"say": line})),
+            store=Store(Path(settings["store"]), notify=lambda line: progress({"say": line})),
             device=device,
-            root=Path(settings["root"]) if settings["root"] else None,
-            report=report,
+            data_root=Path(settings["data_root"]) if settings["data_root"] else None,
+            progress=progress,
             should_stop=lambda: ends is not None and time.time() >= ends,
         )
     except (Interrupted, KeyboardInterrupt):  # Ray cancels a task with a KeyboardInterrupt

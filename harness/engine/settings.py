@@ -21,14 +21,14 @@ class Settings:
 
     Attributes:
         store: the store's folder; every worker must reach it.
-        root: `--data-root`.
+        data_root: `--data-root`.
         device: "cpu" or "cuda".
         workers: processes at a time.
         logs: folder for what workers print.
     """
 
     store: Path
-    root: Path | None
+    data_root: Path | None
     device: str
     workers: int
     logs: Path

@@ -52,7 +52,9 @@ def serve(channel: Connection, settings: Settings) -> None:
         try:
             if stop.is_set():
                 raise Interrupted(str(job.run))
-            execute(job, store=store, device=device, root=settings.root, report=send, should_stop=stop.is_set)
+            execute(
+                job, store=store, device=device, data_root=settings.data_root, progress=send, should_stop=stop.is_set
+            )
             send({"done": True})
         except Interrupted:
             send({"stopped": True})

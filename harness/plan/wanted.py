@@ -41,7 +41,11 @@ class ProbeRequest(BaseModel):
 
     def key(self, run_id: str) -> str:
         """Where the table of this measurement of that run is kept."""
-        identity = {"version": PROBES[self.probe].version, **self.model_dump(mode="json")}
+        plain = self.model_dump(mode="json")
+        for name in self.parameters.later:
+            if getattr(self.parameters, name) == type(self.parameters).model_fields[name].default:
+                del plain["parameters"][name]
+        identity = {"version": PROBES[self.probe].version, **plain}
         return f"probes/{run_id}/{self.probe}-{short_digest(identity)}"
 
 

@@ -38,6 +38,9 @@ class HessianParameters(TrainingParameters):
     batch_size: int = Field(default=16, ge=2)
     top: int = Field(default=5, ge=1, description="eigenvalues of each mini-batch, by magnitude")
     convention: Literal["lanczos", "official"] = "lanczos"
+    start_seed: int = Field(default=0, description="of the start vectors")
+
+    later = frozenset({"start_seed"})
 
 
 KIND = ProbeKind(
@@ -66,7 +69,7 @@ def hessian(
     basis: int = 40,
     limit: int = 500,
     at_once: int | None = None,
-    seed: int = 0,
+    start_seed: int = 0,
 ) -> pd.DataFrame:
     """The eigenvalues of largest magnitude of each mini-batch's loss Hessian, without and with l2.
 
@@ -94,6 +97,7 @@ def hessian(
         limit: products a mini-batch may cost; beyond it a warning, and residuals above the tolerance in the table.
         at_once: mini-batches worked on together (Lanczos); none for 1 on a CPU, 16 on a GPU. 1 does for a model that
             `torch.func.vmap` cannot follow (of this suite's, CoaT).
+        start_seed: of the start vectors.
 
     Returns:
         A row a mini-batch, loss and eigenvalue: sample (the mini-batch's number), images, l2 (whether the loss has the
@@ -146,7 +150,7 @@ def hessian(
     rows = []
     with full_precision():
         pairs, at_once = labelled_batches(batches), 1 if official else at_once
-        for sample, images, answers in together(pairs, solve, at_once=at_once, seed=seed):
+        for sample, images, answers in together(pairs, solve, at_once=at_once, seed=start_seed):
             for l2, found in zip(shifts, answers, strict=True):
                 if not official and found.products >= limit and found.residuals.max() > tolerance:
                     warnings.warn(

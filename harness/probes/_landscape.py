@@ -42,6 +42,9 @@ class LandscapeParameters(TrainingParameters):
     radius: float = Field(default=1.0, gt=0, description="of the grid, in lengths of the weights")
     directions: int = Field(default=3, ge=1, description="planes, each with two random directions")
     normalisation: Literal["filter", "official"] = "filter"
+    direction_seed: int = Field(default=0, description="of the random directions")
+
+    later = frozenset({"direction_seed"})
 
 
 KIND = ProbeKind(
@@ -67,7 +70,7 @@ def landscape(
     directions: int = 3,
     normalisation: str = "filter",
     weight_decay: float = 5e-2,
-    seed: int = 0,
+    direction_seed: int = 0,
     ledger: Ledger | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     at_once: int | None = None,
@@ -83,6 +86,7 @@ def landscape(
         directions: how many planes, each with two directions of its own.
         normalisation: "filter" (Li et al. 2018), or "official" for that of the authors' code.
         weight_decay: of the l2 terms.
+        direction_seed: of the random directions.
         ledger: keeps every point that is done, and those that it holds are not computed again. An interrupted and
             resumed landscape equals an uninterrupted one, bit by bit on a CPU.
         should_stop: asked before every point, or all that are evaluated at once.
@@ -121,7 +125,7 @@ def landscape(
     tables = []
     with full_precision(), Neighbourhood(model, moved, batches, at_once) as around:
         for sample in range(directions):
-            generator = torch.Generator().manual_seed(subseed(seed, "directions", sample))
+            generator = torch.Generator().manual_seed(subseed(direction_seed, "directions", sample))
             plane = Plane(*(random_direction(around.weights, normalisation, generator) for _ in "xy"))
             squares = squared_norms(model, moved, around.weights, plane, grid)
             # The length at a corner sets other weights and directions apart, should the ledger hold such.

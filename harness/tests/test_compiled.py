@@ -68,7 +68,7 @@ def test_a_compiled_training_leaves_the_same_checkpoint(make_run, digits, tmp_pa
     def finish(folder, should_stop=lambda: False):
         said = []
         store = Store(tmp_path / folder)
-        train(run, digits, store=store, device=CPU, report=said.append, should_stop=should_stop)
+        train(run, digits, store=store, device=CPU, progress=said.append, should_stop=should_stop)
         lines = [event["say"] for event in said if "say" in event]
         return load_file(store.root / run.checkpoint_key / "weights.safetensors"), lines
 

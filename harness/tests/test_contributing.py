@@ -177,6 +177,6 @@ def test_the_data_set_is_read_from_files_of_its_layout(tmp_path, monkeypatch):
             rows.append({"bytes": buffer.getvalue(), "path": None})
         table = pd.DataFrame({"image": rows, "label": np.arange(count) % 10})
         table.to_parquet(folder / f"{split}-00000-of-00001.parquet")
-    dataset = load_dataset("svhn", Store(tmp_path / "store"), root=tmp_path, say=lambda line: None)
+    dataset = load_dataset("svhn", Store(tmp_path / "store"), data_root=tmp_path, say=lambda line: None)
     assert (len(dataset.train), len(dataset.test)) == (20, 10)
     np.testing.assert_array_equal(dataset.test.images, pixels["test"].transpose(0, 3, 1, 2))

@@ -65,7 +65,7 @@ def test_digits_are_the_ones_of_scikit_learn(store):
 
 def test_cifar100_from_parquet(store, tmp_path):
     cifar100(tmp_path)
-    data = load_dataset("cifar100", store, root=tmp_path)
+    data = load_dataset("cifar100", store, data_root=tmp_path)
     np.testing.assert_array_equal(data.train.images, pictures(200).transpose(0, 3, 1, 2))
     assert data.train.labels.tolist() == [i % 100 for i in range(200)]
     assert data.class_names[99] == "class 99"
@@ -75,7 +75,7 @@ def test_cifar100_from_parquet(store, tmp_path):
 def test_all_the_published_images_need_no_word(store, tmp_path, monkeypatch):
     cifar100(tmp_path)
     monkeypatch.setitem(DATASETS, "cifar100", replace(DATASETS["cifar100"], train_images=200, test_images=100))
-    assert load_dataset("cifar100", store, root=tmp_path).title == "CIFAR-100"
+    assert load_dataset("cifar100", store, data_root=tmp_path).title == "CIFAR-100"
 
 
 @pytest.mark.parametrize(
@@ -96,15 +96,15 @@ def test_a_shard_that_is_not_there_is_named(store, tmp_path, there, lost):
         (folder / f"{name}.parquet").write_bytes(whole.read_bytes())
     whole.unlink()
     with pytest.raises(HarnessError, match=lost) as caught:
-        load_dataset("cifar100", store, root=tmp_path)
+        load_dataset("cifar100", store, data_root=tmp_path)
     assert "\n" not in str(caught.value)
 
 
 def test_the_second_time_nothing_is_decoded(store, tmp_path):
     cifar100(tmp_path)
     lines = []
-    first = load_dataset("cifar100", store, root=tmp_path, say=lines.append)
-    second = load_dataset("cifar100", store, root=tmp_path, say=lines.append)
+    first = load_dataset("cifar100", store, data_root=tmp_path, say=lines.append)
+    second = load_dataset("cifar100", store, data_root=tmp_path, say=lines.append)
     assert len(lines) == 1
     assert isinstance(second.train.images, np.memmap)
     assert second.fingerprint == first.fingerprint
@@ -114,14 +114,14 @@ def test_the_fingerprint_is_of_the_content(store, tmp_path):
     cifar100(tmp_path / "one")
     cifar100(tmp_path / "same", format="BMP")  # other files, same pixels
     cifar100(tmp_path / "other", seed=1)
-    one, same, other = (load_dataset("cifar100", store, root=tmp_path / name) for name in ("one", "same", "other"))
+    one, same, other = (load_dataset("cifar100", store, data_root=tmp_path / name) for name in ("one", "same", "other"))
     assert one.fingerprint == same.fingerprint != other.fingerprint
 
 
 @pytest.mark.parametrize("quality", [75, 50, 90])
 def test_a_lossy_copy_says_so(store, tmp_path, quality):
     cifar100(tmp_path, format="JPEG", quality=quality)
-    assert load_dataset("cifar100", store, root=tmp_path).title == (
+    assert load_dataset("cifar100", store, data_root=tmp_path).title == (
         f"CIFAR-100 (JPEG q{quality} copy, 200 + 100 of 50,000 + 10,000 images)"
     )
 
@@ -142,12 +142,12 @@ def test_files_of_another_layout_are_refused(store, tmp_path, change, message):
     images, labels = pictures(200, size=arguments.pop("size", 32)), arguments.pop("labels", np.arange(200) % 100)
     write_parquet(path, images, labels, **arguments)
     with pytest.raises(HarnessError, match=message):
-        load_dataset("cifar100", store, root=tmp_path)
+        load_dataset("cifar100", store, data_root=tmp_path)
 
 
 def test_files_that_are_not_there_are_named(store, tmp_path):
     with pytest.raises(HarnessError, match=r"no train-\*\.parquet and no test-.*uoft-cs/cifar10.*plain_text"):
-        load_dataset("cifar10", store, root=tmp_path)
+        load_dataset("cifar10", store, data_root=tmp_path)
 
 
 def test_no_network_is_one_line(store, tmp_path, monkeypatch):

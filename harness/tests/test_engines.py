@@ -46,7 +46,7 @@ def engine(request, monkeypatch):
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(store=tmp_path / "store", root=None, device="cpu", workers=2, logs=tmp_path / "logs")
+    return Settings(store=tmp_path / "store", data_root=None, device="cpu", workers=2, logs=tmp_path / "logs")
 
 
 def jobs(make_run, **recipe):

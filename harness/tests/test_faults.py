@@ -123,10 +123,10 @@ def test_a_state_left_by_a_kill_right_after_the_end_is_removed(make_run, digits,
     from harness.training.loop import train
 
     run, store = make_run(epochs=1, warmup_epochs=0), Store(tmp_path / "store")
-    train(run, digits, store=store, device=torch.device("cpu"), report=print, should_stop=lambda: False)
+    train(run, digits, store=store, device=torch.device("cpu"), progress=print, should_stop=lambda: False)
     store.write(f"{run.folder}/step-0000000003", {"model.safetensors": b"left"}, {})
     job = Job(run, (), training=True)
-    execute(job, store=store, device=torch.device("cpu"), root=None, report=print, should_stop=lambda: False)
+    execute(job, store=store, device=torch.device("cpu"), data_root=None, progress=print, should_stop=lambda: False)
     assert not list((tmp_path / "store").glob("runs/*/step-*"))
     assert store.read(run.checkpoint_key) is not None
 
@@ -147,8 +147,8 @@ execute(
     job,
     store=Store(Path(sys.argv[2])),
     device=torch.device("cpu"),
-    root=None,
-    report=lambda event: print(event["doing"], flush=True),
+    data_root=None,
+    progress=lambda event: print(event["doing"], flush=True),
     should_stop=lambda: False,
 )
 """

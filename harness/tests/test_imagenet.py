@@ -156,12 +156,12 @@ def test_a_thousand_classes_through_the_front_door(tmp_path, store):
             place = tmp_path / "imagenet" / split / f"n{number:08d}"
             place.mkdir(parents=True)
             (place / "x.JPEG").write_bytes(content)
-    dataset = load_dataset("imagenet", store, root=tmp_path)
+    dataset = load_dataset("imagenet", store, data_root=tmp_path)
     assert dataset.test.labels.tolist() == list(range(1000))
     assert dataset.title.startswith("ImageNet-1K (1,000 of 1,281,167 training images, 1,000 of 50,000 validation")
     shutil.rmtree(tmp_path / "imagenet" / "val" / "n00000007")
     with pytest.raises(HarnessError, match="val holds 999 class folders; ImageNet-1K has 1,000"):
-        load_dataset("imagenet", store, root=tmp_path)
+        load_dataset("imagenet", store, data_root=tmp_path)
 
 
 def test_what_cannot_be_found_is_one_line(tmp_path, store):
@@ -171,7 +171,7 @@ def test_what_cannot_be_found_is_one_line(tmp_path, store):
     ]
     for root, message in cases:
         with pytest.raises(HarnessError, match=message) as caught:
-            load_dataset("imagenet", store, root=root)
+            load_dataset("imagenet", store, data_root=root)
         assert "\n" not in str(caught.value)
     folder(tmp_path)
     (tmp_path / "imagenet" / "train" / WNIDS[0]).rename(tmp_path / "imagenet" / "train" / "n09999999")
@@ -377,7 +377,7 @@ def test_stopped_and_continued_equals_uninterrupted(layout, workers, tmp_path, m
     )  # 2 epochs of 2 steps
 
     def weights(store, should_stop=lambda: False):
-        train(run, dataset, store=store, device=CPU, report=lambda _: None, should_stop=should_stop)
+        train(run, dataset, store=store, device=CPU, progress=lambda _: None, should_stop=should_stop)
         return (store.root / run.checkpoint_key / "weights.safetensors").read_bytes()
 
     whole, store, steps = weights(Store(tmp_path / "whole")), Store(tmp_path / "pieces"), []
@@ -397,11 +397,11 @@ def test_a_pretrained_network_needs_no_training_images(tmp_path):
     spec = ModelSpec(name="vit_micro", overrides={"patch_size": 8})
     run = Run(model=spec, dataset="imagenet", fingerprint="f", train_images=None, recipe=recipe, seed=0)
     store = Store(tmp_path / "store")
-    train(run, dataset, store=store, device=CPU, report=lambda _: None, should_stop=lambda: False)
+    train(run, dataset, store=store, device=CPU, progress=lambda _: None, should_stop=lambda: False)
     assert store.read(run.checkpoint_key) is not None
     long = run.model_copy(update={"recipe": RECIPE})
     with pytest.raises(HarnessError, match="0 training images do not fill one batch of 8"):
-        train(long, dataset, store=store, device=CPU, report=lambda _: None, should_stop=lambda: False)
+        train(long, dataset, store=store, device=CPU, progress=lambda _: None, should_stop=lambda: False)
 
 
 @pytest.mark.parametrize(

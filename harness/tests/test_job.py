@@ -26,7 +26,7 @@ def request(probe, epoch=None, **parameters):
 
 
 def do(job, store, should_stop=lambda: False):
-    execute(job, store=store, device=CPU, root=None, report=lambda _: None, should_stop=should_stop)
+    execute(job, store=store, device=CPU, data_root=None, progress=lambda _: None, should_stop=should_stop)
 
 
 def test_a_landscape_that_was_stopped_goes_on_and_equals_one_that_was_not(make_run, tmp_path):

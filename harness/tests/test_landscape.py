@@ -290,7 +290,7 @@ def test_the_same_twice_bit_for_bit_also_of_images_that_can_be_drawn_but_once():
 
 
 def test_seeds_and_planes_have_directions_of_their_own():
-    tables = [landscape(mixture(), [DATA], points=3, directions=2, seed=seed).nll.tolist() for seed in (0, 1)]
+    tables = [landscape(mixture(), [DATA], points=3, directions=2, direction_seed=seed).nll.tolist() for seed in (0, 1)]
     surfaces = [table[:9] for table in tables] + [table[9:] for table in tables]
     assert len({surface[0] for surface in surfaces}) == 4
     assert landscape(mixture(), [DATA], points=3, directions=1).nll.tolist() == tables[0][:9]  # the first of two
@@ -546,13 +546,13 @@ def test_damaged_points_are_evaluated_again(tmp_path):
     assert len(calls) == 4
 
 
-@pytest.mark.parametrize("other", ["weights", "seed", "radius", "points", "normalisation"])
+@pytest.mark.parametrize("other", ["weights", "direction_seed", "radius", "points", "normalisation"])
 def test_points_of_another_landscape_are_not_taken_for_its_own(tmp_path, other):
     def measured(ledger=None, changed=False):
         model = mixture()
         if changed and other == "weights":
             model.head.weight.data[0, 0] += 1e-3
-        options = {"seed": 1, "radius": 0.5, "points": 5, "normalisation": "official"}
+        options = {"direction_seed": 1, "radius": 0.5, "points": 5, "normalisation": "official"}
         chosen = {other: options[other]} if changed and other in options else {}
         return landscape(model, [DATA], ledger=ledger, **{"points": 3, "directions": 1, **chosen})
 

@@ -18,6 +18,7 @@ from harness.plan.recipe import Recipe
 from harness.plan.run import ModelSpec, Run, source_of
 from harness.plan.study import study
 from harness.plan.wanted import wanted
+from harness.store.identity import short_digest
 from models import anatomy, create_model, describe
 
 CATALOGUE = Path(__file__).parents[2] / "claims" / "catalogue.toml"
@@ -223,6 +224,23 @@ def test_weights_are_wanted_as_far_as_is_measured(profile):
     assert epochs(0) == (0,)
     assert epochs(1) == (0, 1)
     assert epochs(1, 3) == (0, 1, 2, None)
+
+
+@pytest.mark.parametrize(("probe", "name"), [("hessian", "start_seed"), ("landscape", "direction_seed")])
+def test_a_parameter_that_came_later_leaves_stored_tables_where_they_are(profile, probe, name):
+    """At its default it is no part of the key; two seeds, of the images and of what the probe draws, are two keys."""
+
+    def key(changes=""):
+        mine = profile(GOOD.replace("epochs = 3", f"epochs = 3\n[probes.{probe}]\n{changes}"))
+        (case, _), _ = expand("L2", None, ["vit"], [probe], mine)
+        return case.request("vit", case.probes[0])
+
+    usual = key()
+    plain = usual.model_dump(mode="json")
+    del plain["parameters"][name]
+    assert usual.key("run") == f"probes/run/{probe}-{short_digest({'version': 1, **plain})}"
+    keys = {key(changes).key("run") for changes in ("", f"{name} = 1", "seed = 1", f"{name} = 1\nseed = 1")}
+    assert len(keys) == 4
 
 
 def test_a_role_nobody_plays_makes_no_case(profile):

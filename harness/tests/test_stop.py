@@ -30,7 +30,7 @@ class Soon(Stop):
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(store=tmp_path / "store", root=None, device="cpu", workers=2, logs=tmp_path / "logs")
+    return Settings(store=tmp_path / "store", data_root=None, device="cpu", workers=2, logs=tmp_path / "logs")
 
 
 @pytest.mark.parametrize("looks", [0, 1, 2, 5])

@@ -26,8 +26,8 @@ from harness.training.step import Backward
 CPU = torch.device("cpu")
 
 
-def finish(run, digits, store, should_stop=lambda: False, report=lambda _: None):
-    train(run, digits, store=store, device=CPU, report=report, should_stop=should_stop)
+def finish(run, digits, store, should_stop=lambda: False, progress=lambda _: None):
+    train(run, digits, store=store, device=CPU, progress=progress, should_stop=should_stop)
     return store.read(run.checkpoint_key)
 
 
@@ -192,7 +192,7 @@ def test_sgd_steps_like_torchs_own_on_the_same_batches(make_run, digits, store):
 def test_a_micro_network_learns_the_digits(make_run, digits, store):
     run = make_run("resnet_micro", train_images=None, epochs=5, warmup_epochs=1, crop_padding=0, flip=False)
     rows = []
-    finish(run, digits, store, report=rows.append)
+    finish(run, digits, store, progress=rows.append)
     assert rows[-1]["accuracy"] > 0.9
     assert rows[-1]["epoch"] == rows[-1]["epochs"] == 6
 
@@ -229,7 +229,7 @@ def test_weights_that_do_not_fit_are_one_line(make_run, digits, store):
 def test_weights_are_kept_at_the_epochs_that_were_asked_for(make_run, digits, tmp_path):
     run, store = make_run(epochs=3, warmup_epochs=1), Store(tmp_path / "kept")
     wanted = (0, 2, None)
-    train(run, digits, wanted=wanted, store=store, device=CPU, report=lambda _: None, should_stop=lambda: False)
+    train(run, digits, wanted=wanted, store=store, device=CPU, progress=lambda _: None, should_stop=lambda: False)
     kept = {epoch: store.read(run.weights_key(epoch)) for epoch in range(4)}
     assert [epoch for epoch, artifact in kept.items() if artifact] == [0, 2]
     states = []
@@ -253,7 +253,7 @@ def test_training_goes_no_farther_than_is_wanted_and_goes_on_from_there(make_run
             wanted=wanted,
             store=store,
             device=CPU,
-            report=lambda _: None,
+            progress=lambda _: None,
             should_stop=lambda: bool(steps.append(1)),
         )
         return len(steps) + 1  # after the last step nobody asks
@@ -269,9 +269,9 @@ def test_training_goes_no_farther_than_is_wanted_and_goes_on_from_there(make_run
 def test_weights_of_an_epoch_that_has_gone_by_are_trained_anew(make_run, digits, tmp_path):
     run, store = make_run(epochs=3, warmup_epochs=1), Store(tmp_path / "store")
     for wanted in ((2,), (0, 2)):
-        train(run, digits, wanted=wanted, store=store, device=CPU, report=lambda _: None, should_stop=lambda: False)
+        train(run, digits, wanted=wanted, store=store, device=CPU, progress=lambda _: None, should_stop=lambda: False)
     straight = Store(tmp_path / "straight")
-    train(run, digits, wanted=(0,), store=straight, device=CPU, report=lambda _: None, should_stop=lambda: False)
+    train(run, digits, wanted=(0,), store=straight, device=CPU, progress=lambda _: None, should_stop=lambda: False)
     assert weights_of(store.read(run.weights_key(0))) == weights_of(straight.read(run.weights_key(0)))
 
 
@@ -388,7 +388,7 @@ def test_training_on_a_gpu_stops_continues_and_learns(make_run, digits, store):
     steps = iter(range(10**9))
     device, rows = torch.device("cuda"), []
     with pytest.raises(Interrupted):
-        train(run, digits, store=store, device=device, report=rows.append, should_stop=lambda: next(steps) == 20)
-    train(run, digits, store=store, device=device, report=rows.append, should_stop=lambda: False)
+        train(run, digits, store=store, device=device, progress=rows.append, should_stop=lambda: next(steps) == 20)
+    train(run, digits, store=store, device=device, progress=rows.append, should_stop=lambda: False)
     assert rows[-1]["accuracy"] > 0.5
     assert "cuda" in store.read(run.checkpoint_key).meta["device"]

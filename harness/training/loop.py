@@ -28,7 +28,7 @@ from harness.training.step import Backward, make_optimizer
 from harness.training.tally import Clock, Tally
 from models import ModelError, create_model
 
-Report = Callable[[dict[str, Any]], None]
+Progress = Callable[[dict[str, Any]], None]
 CURVE = ["epoch", "images", "learning_rate", "loss", "accuracy", "seconds"]
 
 
@@ -65,7 +65,7 @@ def train(
     wanted: Collection[int | None] = (None,),
     store: Store,
     device: torch.device,
-    report: Report,
+    progress: Progress,
     should_stop: Callable[[], bool],
     group: Group = ALONE,
 ) -> None:
@@ -77,7 +77,7 @@ def train(
     Args:
         wanted: whose weights are kept: epochs behind the warm-up (0: its end), None for the finished run. Training
             goes no farther than the last of them, and can be continued from there.
-        report: takes `epoch`, `epochs`, `loss`, `accuracy` (share), `images_per_second`, `seconds_left`.
+        progress: takes `epoch`, `epochs`, `loss`, `accuracy` (share), `images_per_second`, `seconds_left`.
         should_stop: asked after every step.
         group: of processes that train the run together, all of them here; each has the whole augmented batch, with the
             same draws, and takes its slice, so that the batches are those of a single process.
@@ -105,7 +105,7 @@ def train(
         step=0, loss_sum=0.0, correct=0, curve=[], seconds=0.0
     )
     forward = compiled(model, **CUDA_GRAPHS) if is_worthwhile(last, device, group) else None
-    backward = Backward(group.wrap(model, recipe), recipe.precision, lambda line: report({"say": line}), forward)
+    backward = Backward(group.wrap(model, recipe), recipe.precision, lambda line: progress({"say": line}), forward)
     tally = Tally(position["loss_sum"], position["correct"], recipe.batch_size, device)
     clock = Clock(position["seconds"], position["step"])
 
@@ -134,8 +134,8 @@ def train(
         tally.add(loss, hits)
         epoch_ends = batch + 1 == steps_per_epoch
         if epoch_ends or clock.is_due():
-            progress = clock.progress(step + 1, last, recipe.batch_size)
-            report({"epoch": epoch + 1, "epochs": last // steps_per_epoch, **tally.figures(batch + 1), **progress})
+            pace = clock.progress(step + 1, last, recipe.batch_size)
+            progress({"epoch": epoch + 1, "epochs": last // steps_per_epoch, **tally.figures(batch + 1), **pace})
         if epoch_ends or stop:
             figures = tally.figures(batch + 1)
             if not math.isfinite(figures["loss"]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,7 +10,14 @@ UNIT = ("unit", "name", "kind", "stage", "depth", "height", "width")  # the colu
 
 
 class Parameters(BaseModel):
-    """The parameters of a probe; what a profile's `[probes.<name>]` may set."""
+    """The parameters of a probe; what a profile's `[probes.<name>]` may set.
+
+    Attributes:
+        later: those that came when tables were stored already. At its default such a one is no part of a request's
+            identity, so that these tables are still found.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -31,7 +38,7 @@ class TrainingParameters(Parameters):
     )
     batch_size: int = Field(default=96, ge=2)
     augment: bool = Field(default=True, description="false for the images as they are, with their bare labels")
-    seed: int = 0
+    seed: int = Field(default=0, description="of the images and their augmentation; the same for all networks")
 
 
 class ProbeKind(BaseModel):
