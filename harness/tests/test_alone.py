@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.__main__ import main
-from harness.tests.test_plugin import PROFILE
+from harness.tests.sessions import PROFILE
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from harness.report.figures.style import Paper
 from harness.store import Store
 from harness.tests import report_fixtures as made
 from harness.tests import test_contracts as contracts
+from harness.tests.sessions import PROFILE
 from models import anatomy, create_model, zoo
 
 ROOT = Path(__file__).parents[2]
@@ -62,20 +63,6 @@ def test_an_example_is_short_and_touches_no_more_files_than_it_may(section):
     found = examples(section)
     assert set(found) == ALLOWED[section]
     assert all(len(code.splitlines()) <= 30 for code in found.values())
-
-
-PROFILE = """
-about = "two tiny runs"
-datasets = ["digits"]
-seeds = [0, 1]
-images = { train = 64, test = 60 }
-[roles]
-vit = { name = "vit_micro", depth = 1 }
-[recipe]
-epochs = 1
-warmup_epochs = 0
-batch_size = 32
-"""
 
 
 def test_the_claim_and_the_study_are_judged(tmp_path):

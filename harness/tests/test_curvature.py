@@ -270,8 +270,8 @@ def spectra(draw):
 
 
 # The same examples every time: among some hundred such spectra there is one whose eigenvalues lie so close that a start
-# vector's mixture of them passes for one (docs/probes.md). That is a limit of the stopping rule, not of the change under
-# test that happens to draw it.
+# vector's mixture of them passes for one (docs/probes.md). That is a limit of the stopping rule, not of the change that
+# happens to draw it.
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(spectra(), st.integers(0, 2**31), st.sampled_from([14, 40]), st.sampled_from([0.0, 0.3]))
 def test_random_quadratics(given_spectrum, seed, basis, shift):

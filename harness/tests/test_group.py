@@ -15,6 +15,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from harness.tests.sessions import PATIENCE_SECONDS
+
 ROOT = Path(__file__).parents[2]
 PROFILE = """
 about = "one run"
@@ -64,7 +66,7 @@ def start(place, *options, processes=1, profile=PROFILE):
 
 
 def finish(process, status=0):
-    output, _ = process.communicate(timeout=180)
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == status, output
     return output
 
@@ -131,11 +133,11 @@ def test_two_processes_share_the_decoding_and_train_the_same_weights_as_one(tmp_
 def test_two_processes_stop_together_and_continue(tmp_path):
     long = PROFILE.replace("epochs = 2", "epochs = 20000")
     process = start(tmp_path, "--role", "vit", processes=2, profile=long)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not list(tmp_path.glob("results/store/runs/*/step-*")) and time.monotonic() < deadline:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGTERM)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode != 0
     assert "stopped; the same command continues" in output
     (state,) = tmp_path.glob("results/store/runs/*/step-*")

@@ -24,6 +24,7 @@ from harness.probes.common.neighbourhood import Neighbourhood
 from harness.readings import rings
 from harness.store import Interrupted
 from harness.store.ledger import Ledger
+from harness.tests.sessions import PATIENCE_SECONDS
 from models import create_model
 
 ROOT = Path(__file__).parents[2]
@@ -513,7 +514,7 @@ def test_killed_again_and_again_it_comes_to_the_same_bits_and_loses_one_point_a_
     kills = 0
     while not out.exists():
         child, until = forks.start(ledger, out), forks.evaluations() + random.randint(1, 40)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while forks.evaluations() < until and not out.exists() and time.monotonic() < deadline:
             time.sleep(random.uniform(0, 0.002))
         os.kill(child, signal.SIGKILL)

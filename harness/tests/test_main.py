@@ -14,6 +14,7 @@ import pytest
 from harness.judging.evidence import write_evidence
 from harness.plan.catalogue import load_catalogue
 from harness.tests import report_fixtures as made
+from harness.tests.sessions import PATIENCE_SECONDS
 from harness.tests.test_data import cifar100
 from harness.tests.test_session import PROFILE
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 def harness(*arguments):
     command = [sys.executable, "-m", "harness", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
 
 def test_models_lists_what_matches():
@@ -83,7 +84,7 @@ def installed(tmp_path_factory):
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--target", target]
-    subprocess.run([sys.executable, "-m", "pip", "install", *options, source], check=True, timeout=300)
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, source], check=True, timeout=PATIENCE_SECONDS)
     return target
 
 
@@ -95,7 +96,7 @@ def test_what_is_installed_reports_with_its_own_catalogue_unless_there_is_one_he
     def reported():
         command = [sys.executable, "-P", "-m", "harness", "report", "results"]
         env = {**os.environ, "PYTHONPATH": str(installed)}
-        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
     done = reported()
     assert done.returncode == 0, done.stderr
@@ -126,7 +127,7 @@ def make(*arguments):
     # -o: the environment that make would build is not looked at
     command = ["make", "-o", ".venv/installed", *arguments]
     env = {"PATH": os.environ["PATH"]}  # without the variables of a make that runs these tests
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
 
 def test_make_hands_a_subject_and_claims_on():
