@@ -34,6 +34,7 @@ def start(target: Callable[..., None], *arguments: Any, log: Path) -> BaseProces
     Raises:
         HarnessError: libraries cannot be loaded.
     """
+    # A context chosen at run time has no Process for typeshed.
     process: BaseProcess = CONTEXT.Process(target=_begin, args=(log, target, arguments))  # type: ignore[attr-defined]
     resource_tracker.ensure_running()  # beforehand: starting it unblocks the signals
     with _environment(worker_environment()), _blocked():

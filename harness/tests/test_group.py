@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from harness.tests.sessions import PATIENCE_SECONDS
+from harness.tests.sessions import PATIENCE_SECONDS, finish
 
 ROOT = Path(__file__).parents[2]
 PROFILE = """
@@ -63,12 +63,6 @@ def start(place, *options, processes=1, profile=PROFILE):
         text=True,
         start_new_session=True,
     )
-
-
-def finish(process, status=0):
-    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == status, output
-    return output
 
 
 def final_weights(place):
