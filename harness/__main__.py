@@ -33,7 +33,7 @@ def main() -> None:
     train.add_argument("--profile", required=True, help="a name or a TOML file")
     train.add_argument("--role", required=True, help="whose network, e.g. resnet")
     train.add_argument("--dataset", help="default: the profile's first")
-    train.add_argument("--seed", type=int, help="default: the profile's first")
+    train.add_argument("--seed", type=int, default=0, help="default: 0")
     store, data = os.environ.get("REPRO_STORE") or "results/store", os.environ.get("REPRO_DATA") or None
     train.add_argument("--store", type=Path, default=store, help="or REPRO_STORE; default: results/store")
     train.add_argument(

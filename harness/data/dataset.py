@@ -48,11 +48,11 @@ class Dataset:
     fingerprint: str
 
 
-def balanced_subset(split: Split, count: int | None) -> Split:
+def balanced_subset(split: Split, count: int | None, draw: int = 0) -> Split:
     """The same `count` images for everybody, of each class as many as of the others (or one more); all for None.
 
-    The choice depends on the labels and `count` alone, so that every seed of a profile sees the same data set, and
-    a smaller subset is contained in a larger one.
+    The choice depends on the labels, `count` and `draw` alone, so that every seed of a profile sees the same data set,
+    and a smaller subset of a draw is contained in a larger one.
 
     Raises:
         HarnessError: a class has too few images.
@@ -68,7 +68,7 @@ def balanced_subset(split: Split, count: int | None) -> Split:
         raise HarnessError(
             f"cannot take a class-balanced subset of {count} images; at most {available.min() * len(classes)} are there"
         )
-    order = np.random.Generator(np.random.PCG64(subseed("subset"))).permutation(len(split))
+    order = np.random.Generator(np.random.PCG64(subseed("subset", *([draw] if draw else [])))).permutation(len(split))
     shuffled = split.labels[order]
     chosen = [order[shuffled == label][:wanted] for label, wanted in zip(classes, quota, strict=True)]
     indices = np.sort(np.concatenate(chosen))

@@ -39,10 +39,10 @@ def train_one(arguments: Namespace) -> None:
     ):
         prepare(device.type)
         dataset = load_dataset(name, store, data_root=data_root)
-        seed = profile.seeds[0] if arguments.seed is None else arguments.seed
+        seed = arguments.seed
         case = case.given(len(dataset.train))
         run = case.run(arguments.role, seed, dataset.fingerprint)
-        request = case.request(arguments.role, wanted("prediction"))
+        request = case.request(arguments.role, wanted("prediction"), seed)
         job = Job(run, (request,), training=True, wanted=wanted_epochs(run, [request], profile))
         trained_already = not missing_weights(store, run, job.wanted)
         with progress(1) if group.leads else nullcontext() as watcher:
@@ -95,4 +95,4 @@ def _case(profile: Profile, role: str, dataset: str) -> Case:
     if dataset not in profile.datasets:
         raise HarnessError(f"no data set {dataset!r} in profile {profile.name}; {nearest(dataset, profile.datasets)}")
     lead = profile.lead(role)
-    return Case("", None, dataset, (role,), {}, {lead: profile.roles[lead][0]}, profile, ())
+    return Case("", None, dataset, (role,), {}, {lead: profile.roles[lead][0]}, profile, (), 1)

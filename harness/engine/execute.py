@@ -111,7 +111,8 @@ def measure(
     if kind.split == "train":
         batches = _training_batches(run, dataset, parameters, device)
     else:
-        batches = _test_batches(dataset, parameters.pop("images") or request.test_images, device)
+        chosen = parameters.pop("images") or request.test_images, parameters.pop("draw")
+        batches = _test_batches(dataset, *chosen, device)
     if kind.l2:
         parameters["weight_decay"] = run.recipe.weight_decay
     key = request.key(run.run_id)
@@ -139,11 +140,13 @@ def _while_wanted(
         yield batch
 
 
-def _test_batches(dataset: Dataset, count: int | None, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+def _test_batches(
+    dataset: Dataset, count: int | None, draw: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
     from harness.data import balanced_subset
     from harness.training.load import load
 
-    return load(balanced_subset(dataset.test, count), dataset.info, device).batches(PROBE_BATCH)
+    return load(balanced_subset(dataset.test, count, draw), dataset.info, device).batches(PROBE_BATCH)
 
 
 def _training_batches(

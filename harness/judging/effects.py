@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.errors import HarnessError, nearest
-from harness.judging.evidence import Effect, Verdict
+from harness.judging.evidence import PremiseRecord
 from harness.judging.measured import Measured, known_role
-from harness.judging.statistics import Interval, SampleTable, difference_over_seeds, over_samples, over_seeds
-from harness.judging.verdict import judge
-from harness.plan.catalogue import Claim, EffectRule, Rule
+from harness.judging.statistics import (
+    GROUPS,
+    GROUPS_ALONE,
+    Estimate,
+    Replicate,
+    SampleTable,
+    estimate,
+    jackknife,
+    over_draws,
+)
+from harness.plan.catalogue import Claim, EffectRule, Premise, Rule
 from harness.plan.study import Place
 from harness.plan.wanted import Wanted
 from harness.probes.kinds import PROBES
@@ -20,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Statistic = Callable[..., float]
+Named = TypeVar("Named", EffectRule, Premise)
 
 
 @dataclass
@@ -31,13 +40,19 @@ class Effects:
         rule: of the part that the test judges.
         probes: that the test asked for.
         measured: their tables.
+        found: what was measured of each effect, seed by seed; `estimates` of those that have no seeds.
+        premises: that were measured.
+        known: what earlier looks at the same case have measured: (effect, seed) -> replicate.
     """
 
     claim: Claim
     rule: Rule
     probes: tuple[Wanted, ...]
     measured: Measured
-    found: dict[str, Effect] = field(default_factory=dict)
+    known: dict[tuple[str, int], Replicate] = field(default_factory=dict)
+    found: dict[str, list[Replicate]] = field(default_factory=dict)
+    estimates: dict[str, Estimate] = field(default_factory=dict)
+    premises: dict[str, PremiseRecord] = field(default_factory=dict)
     _tables: dict[tuple[str, Wanted, int], SampleTable] = field(default_factory=dict)
 
     @property
@@ -84,19 +99,40 @@ class Effects:
         Raises:
             HarnessError: the rule names no such effect, or the case has no such role.
         """
-        wanted = self._wanted(name)
-        roles = [role] if isinstance(role, str) else list(role)
-        probes = [probe] if probe is None or isinstance(probe, Wanted | str) else list(probe)
+        rule = self._named(name, self.rule.effects, "effect")
+        less = (minus, minus_statistic or statistic) if minus else None
+        self.found[name] = [
+            self._replicate(name, seed, role, statistic, less, probe, share=rule.unit == "share")
+            for seed in self.measured.seeds
+        ]
 
-        def tables(roles: list[str]) -> list[list[SampleTable]]:
-            """[seed][table]"""
-            return [
-                [self._table(role, self._probe(probe), seed) for role in roles for probe in probes]
-                for seed in self.measured.seeds
-            ]
+    def premise(
+        self,
+        name: str,
+        role: str | Sequence[str],
+        statistic: Statistic,
+        *,
+        minus: str | None = None,
+        probe: Wanted | str | Sequence[Wanted] | None = None,
+    ) -> None:
+        """Measure what the rule takes for granted; where its mean over seeds lies below, the case is out of scope.
 
-        others = tables([minus]) if minus else None
-        self._keep(wanted, interval_of(wanted, statistic, tables(roles), minus_statistic or statistic, others))
+        Args:
+            name: as in the catalogue, which also gives unit and least value; the rest as for `effect`.
+
+        Raises:
+            HarnessError: the rule names no such premise, or the case has no such role.
+        """
+        rule = self._named(name, self.rule.premises, "premise")
+        values = []
+        for seed in self.measured.seeds:
+            value = statistic(*(table.mean() for table in self._tables_of(role, probe, seed)))
+            less = statistic(*(table.mean() for table in self._tables_of(minus, probe, seed))) if minus else 0.0
+            values.append(value - less)
+        mean = float(sum(values) / len(values))
+        self.premises[name] = PremiseRecord(
+            name=name, unit=rule.unit, value=mean, least=rule.least, holds=mean >= rule.least
+        )
 
     def effect_over_draws(self, name: str, values: Sequence[float]) -> None:
         """An effect that needs no network: the mean of a number over independent random draws, at least two.
@@ -104,7 +140,7 @@ class Effects:
         Raises:
             HarnessError: the rule names no such effect.
         """
-        self._keep(self._wanted(name), over_seeds(values, replicate="random draw"))
+        self.estimates[self._named(name, self.rule.effects, "effect").name] = over_draws(values, "random draw")
 
     def average(self, role: str, *, probe: Wanted | str | None = None) -> pd.DataFrame:
         """A role's table, averaged over samples and seeds; for what a test has to settle before it measures effects."""
@@ -115,42 +151,63 @@ class Effects:
         tables = [self._table(role, wanted, seed).mean() for seed in self.measured.seeds]
         return pd.concat(tables).groupby(keys, as_index=False).mean()
 
-    def in_order(self) -> list[Effect]:
-        """All effects of the rule.
+    def estimate(self, rule: EffectRule) -> Estimate:
+        """What the seeds say of an effect."""
+        return self.estimates.get(rule.name) or estimate(self.found[rule.name], paired=rule.paired)
+
+    def complete(self) -> None:
+        """Check that the test has measured all that its rule names.
 
         Raises:
-            HarnessError: one was not measured.
+            HarnessError: something was not measured.
         """
-        missing = [wanted.name for wanted in self.rule.effects if wanted.name not in self.found]
+        there = {*self.found, *self.estimates, *self.premises}
+        missing = [named.name for named in (*self.rule.effects, *self.rule.premises) if named.name not in there]
         if missing:
             raise HarnessError(
                 f"claim {self.claim.id}: the rule also wants {missing[0]!r}, which the test did not measure"
             )
-        return [self.found[wanted.name] for wanted in self.rule.effects]
 
-    def judge(self) -> tuple[Verdict, str]:
-        """The verdict by the rule, and its reason in a sentence.
+    def _replicate(
+        self,
+        name: str,
+        seed: int,
+        role: str | Sequence[str],
+        statistic: Statistic,
+        less: tuple[str, Statistic] | None,
+        probe: Wanted | str | Sequence[Wanted] | None,
+        *,
+        share: bool,
+    ) -> Replicate:
+        """One seed's; an earlier look may have measured it already."""
+        if (name, seed) in self.known:
+            return self.known[name, seed]
+        mine = self._tables_of(role, probe, seed)
+        others = self._tables_of(less[0], probe, seed) if less else []
 
-        Raises:
-            HarnessError: an effect that the rule names was not measured.
-        """
-        return judge(self.in_order())
+        def difference(*means: pd.DataFrame) -> float:
+            value = statistic(*means[: len(mine)])
+            return value - less[1](*means[len(mine) :]) if less else value
 
-    def _keep(self, wanted: EffectRule, interval: Interval) -> None:
-        self.found[wanted.name] = Effect(
-            name=wanted.name,
-            quantity=wanted.quantity,
-            protocol=wanted.protocol,
-            unit=wanted.unit,
-            value=interval.value,
-            low=interval.low,
-            high=interval.high,
-            level=interval.level,
-            n=interval.n,
-            replicate=interval.replicate,
-            null=wanted.null,
-            decides=wanted.decides,
+        tables = [*mine, *others]
+        found = Replicate(
+            one=statistic(*(table.mean() for table in mine)),
+            other=less[1](*(table.mean() for table in others)) if less else None,
+            variance=jackknife(difference, tables, GROUPS_ALONE if len(self.measured.seeds) == 1 else GROUPS),
+            step=max(table.step for table in mine) if share else 0.0,
+            samples=min(table.samples for table in tables),
+            sample=tables[0].kind.sample,
         )
+        self.known[name, seed] = found
+        return found
+
+    def _tables_of(
+        self, role: str | Sequence[str], probe: Wanted | str | Sequence[Wanted] | None, seed: int
+    ) -> list[SampleTable]:
+        """One a role and probe."""
+        roles = [role] if isinstance(role, str) else list(role)
+        probes = [probe] if probe is None or isinstance(probe, Wanted | str) else list(probe)
+        return [self._table(role, self._probe(probe), seed) for role in roles for probe in probes]
 
     def _probe(self, probe: Wanted | str | None) -> Wanted:
         """That probe of the case, or its only one."""
@@ -162,10 +219,10 @@ class Effects:
             raise HarnessError(f"claim {self.claim.id}: its test asks for no probe {name!r}; {nearest(name, known)}")
         return known[name]
 
-    def _wanted(self, name: str) -> EffectRule:
-        known = {wanted.name: wanted for wanted in self.rule.effects}
+    def _named(self, name: str, there: Sequence[Named], what: str) -> Named:
+        known = {each.name: each for each in there}
         if name not in known:
-            raise HarnessError(f"claim {self.claim.id}: the rule names no effect {name!r}; {nearest(name, known)}")
+            raise HarnessError(f"claim {self.claim.id}: the rule names no {what} {name!r}; {nearest(name, known)}")
         return known[name]
 
     def _table(self, role: str, probe: Wanted, seed: int) -> SampleTable:
@@ -173,29 +230,3 @@ class Effects:
         if key not in self._tables:
             self._tables[key] = SampleTable(self.measured.read(role, probe, seed), PROBES[probe.probe])
         return self._tables[key]
-
-
-def interval_of(
-    wanted: EffectRule,
-    statistic: Statistic,
-    tables: list[list[SampleTable]],
-    other: Statistic,
-    others: list[list[SampleTable]] | None,
-) -> Interval:
-    """Over seeds when there are several, else over the samples of the one; with `others`, of the difference to them."""
-    step = max(table.step for table in tables[0]) if wanted.unit == "share" else 0.0
-
-    def values(statistic: Statistic, tables: list[list[SampleTable]]) -> list[float]:
-        return [statistic(*(table.mean() for table in of_seed)) for of_seed in tables]
-
-    if len(tables) > 1:
-        means = values(statistic, tables)
-        if others is None:
-            return over_seeds(means, step=step)
-        return difference_over_seeds(means, values(other, others), step=step)
-    (mine,) = tables
-    if others is None:
-        return over_samples(statistic, mine, step=step)
-    (less,) = others
-    count = len(mine)
-    return over_samples(lambda *means: statistic(*means[:count]) - other(*means[count:]), [*mine, *less], step=step)

@@ -11,13 +11,23 @@ from harness.errors import HarnessError, first_problem
 from harness.plan.study import Point
 from harness.store.files import write_atomically
 
-Verdict = Literal["reproduced", "contradicted", "inconclusive", "not run"]
+Verdict = Literal["reproduced", "contradicted", "negligible", "inconclusive", "out of scope", "not run"]
+DECIDED: tuple[Verdict, ...] = ("reproduced", "contradicted", "negligible", "out of scope")  # seeds change nothing
 
 
 class Record(BaseModel):
     """A part of the evidence: immutable, and nothing in it that the schema does not name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Control(Record):
+    """An effect measured on the untrained networks of the same seeds: what the architecture alone makes of it."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
 
 
 class Effect(Record):
@@ -35,6 +45,31 @@ class Effect(Record):
     replicate: str  # what was repeated: "seed", or with one seed the probe's sample, e.g. "image"
     null: float
     decides: bool
+    paired: bool = False  # by seed
+    above: float | None = None  # one-sided p-value of lying above the null
+    below: float | None = None  # the same of lying below
+    small: float | None = None  # of lying within a quarter of the paper's own size around the null
+    predicted: tuple[float, float] | None = None  # 95 % interval for one more run, such as the paper's single one
+    between: float | None = None  # share of the variance of a replicate that is between seeds, not within them
+    untrained: Control | None = None  # the same of networks with random weights
+
+
+class PremiseRecord(Record):
+    """What the rule takes for granted, and whether it is so here."""
+
+    name: str
+    unit: str
+    value: float | None
+    least: float
+    holds: bool
+
+
+class LookRecord(Record):
+    """How often the case may be judged while seeds are added, and which of these looks this is."""
+
+    seeds: int
+    of: list[int]
+    level: float
 
 
 class PaperValue(Record):
@@ -78,9 +113,12 @@ class Provenance(Record):
 
 
 class Evidence(Record):
-    """All that a case leaves for the report and for other people's scripts (schema 1)."""
+    """All that a case leaves for the report and for other people's scripts.
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
+    Schema 2 added looks, premises and controls; what was judged under schema 1 lacks them, and is still read.
+    """
+
+    schema_: Literal[1, 2] = Field(default=2, alias="schema")
     claim: str
     statement: str
     figure: str
@@ -89,6 +127,8 @@ class Evidence(Record):
     verdict: Verdict
     fault: bool = False  # the harness could not judge, for the reason given: an error, and no verdict ("not run")
     reason: str
+    look: LookRecord | None = None
+    premises: list[PremiseRecord] = []
     effects: list[Effect]
     protocols: dict[str, Verdict] = {}  # by the effects of one protocol alone, where the rule has several
     paper: list[PaperValue]
@@ -119,7 +159,7 @@ def read_evidence(path: Path) -> Evidence:
     try:
         return Evidence.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise HarnessError(f"{path} is not evidence of schema 1: {first_problem(error)}") from error
+        raise HarnessError(f"{path} is not evidence of schema 1 or 2: {first_problem(error)}") from error
 
 
 def read_all_evidence(results: Path) -> dict[tuple[str, str], Evidence]:

@@ -78,7 +78,7 @@ class FromStore:
 
     def read(self, role: str, probe: Wanted, seed: int) -> pd.DataFrame:
         run = self.case.run(role, seed, self.fingerprint)
-        request = self.case.request(role, probe)
+        request = self.case.request(role, probe, seed)
         key = request.key(run.run_id)
         if key not in self._read:
             artifact = self.store.read(key)
@@ -113,7 +113,7 @@ class FromStore:
         return paths
 
     def _about(self, role: str, probe: Wanted, seed: int) -> dict[str, Any]:
-        parameters = self.case.request(role, probe).parameters
+        parameters = self.case.request(role, probe, seed).parameters
         told = {name: getattr(parameters, name) for name in PROBES[probe.probe].told}
         network = {"role": role, "model": str(self.case.players[role]), "seed": seed}
         return network | in_columns(self.points.get(role)) | {"probe": probe.probe, "after": float(probe.after)} | told

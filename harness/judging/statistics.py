@@ -1,10 +1,13 @@
-"""Intervals. The replicate is the seed; with a single seed it is the sample that the probe kept apart."""
+"""From replicates to an estimate: what an effect is, and how far it may be off.
+
+The replicate is the seed: it draws its own weights, mini-batches, planes and noise, so that the spread over seeds holds
+all of the error. A network that is not trained here has a single replicate, and its error is that of its samples.
+"""
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,137 +17,228 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-LEVEL = 0.95
-RESAMPLES = 999
 SAMPLE, WEIGHT = "sample", "images"
+GROUPS = 8  # of samples, left out in turn: several seeds, whose errors are averaged
+GROUPS_ALONE = 32  # the same of a single replicate, whose whole error they are
+LEAST_SAMPLES = 16  # of a single replicate: an interval from fewer holds far less often than it says
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A mean with its two-sided interval, and what was repeated `n` times to get it."""
+class Error:
+    """A standard error, and the degrees of freedom that it was estimated with; infinite: it is known."""
+
+    size: float
+    freedom: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over replicates.
+
+    Attributes:
+        errors: by what it may be off, seen in different ways; the one that allows least to be said counts.
+        n: replicates.
+        replicate: what was repeated: "seed", or the sample of a probe.
+        spread: standard deviation of one more replicate, with its degrees of freedom; None for a single one.
+        between: share of that variance that is between seeds and not within them; None where that is unknown.
+    """
 
     value: float
-    low: float
-    high: float
+    errors: tuple[Error, ...]
     n: int
     replicate: str
-    level: float = LEVEL
+    spread: Error | None = None
+    between: float | None = None
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Two-sided, by Student's t."""
+        half = max(student((1 + level) / 2, error.freedom) * error.size for error in self.errors)
+        return self.value - half, self.value + half
+
+    def chance(self, bound: float, *, above: bool) -> float:
+        """One-sided p-value: of such a mean or one farther above (or below) the bound, if the truth is not beyond."""
+        distance = self.value - bound if above else bound - self.value
+        return max(tail(distance, error) for error in self.errors)
+
+    def predicted(self, level: float = 0.95) -> tuple[float, float] | None:
+        """Interval for one more run; None for a single replicate."""
+        if self.spread is None:
+            return None
+        scale = math.sqrt(self.spread.size**2 + max(error.size for error in self.errors) ** 2)
+        half = student((1 + level) / 2, self.spread.freedom) * scale
+        return self.value - half, self.value + half
 
 
-def over_seeds(values: Sequence[float], *, step: float = 0.0, replicate: str = "seed") -> Interval:
-    """Student's t interval of the mean over seeds, or over other independent replicates.
+def student(probability: float, freedom: float) -> float:
+    """Quantile of Student's t, or of the normal distribution where the degrees of freedom are infinite."""
+    from scipy.special import ndtri, stdtrit
+
+    return float(ndtri(probability) if math.isinf(freedom) else stdtrit(freedom, probability))
+
+
+def tail(distance: float, error: Error) -> float:
+    """P(T > distance / error)."""
+    from scipy.special import ndtr, stdtr
+
+    if math.isnan(distance) or math.isnan(error.size) or math.isinf(error.size):
+        return 1.0
+    if error.size == 0:
+        return 0.0 if distance > 0 else 1.0
+    ratio = distance / error.size
+    return float(ndtr(-ratio) if math.isinf(error.freedom) else stdtr(error.freedom, -ratio))
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """What one seed says of an effect.
+
+    Attributes:
+        one: the statistic.
+        other: that of the network it is compared with; None for an effect of one number.
+        variance: of the effect by the choice of samples, within this seed.
+        step: to which the numbers are known where they are counted shares, else 0.
+        samples: that this seed has of the probe.
+        sample: what one of them is.
+    """
+
+    one: float
+    other: float | None
+    variance: float
+    step: float
+    samples: int
+    sample: str
+
+    @property
+    def value(self) -> float:
+        return self.one - (self.other or 0.0)
+
+
+def estimate(replicates: Sequence[Replicate], *, paired: bool) -> Estimate:
+    """The mean effect over seeds, or of a single one.
 
     Args:
-        values: one number a seed, at least two.
-        step: to which the values are known, see `apart`.
+        paired: whether two networks of a seed have more in common than two of different seeds, as variants of one
+            network do; else their means are compared by Welch's t.
     """
-    from scipy import stats
-
-    mean = sum(values) / len(values)
-    values = apart(values, step)
-    if max(values) == min(values):  # scipy has no interval for a spread of 0
-        return Interval(mean, mean, mean, len(values), replicate)
-    interval = stats.ttest_1samp(values, 0.0).confidence_interval(LEVEL)
-    return Interval(mean, float(interval.low), float(interval.high), len(values), replicate)
-
-
-def difference_over_seeds(one: Sequence[float], other: Sequence[float], *, step: float = 0.0) -> Interval:
-    """Welch's t interval of the difference of two means, `one` minus `other`; their seeds are not paired."""
-    from scipy import stats
-
-    one, other = apart(one, step), apart(other, step)
-    value = sum(one) / len(one) - sum(other) / len(other)
-    n = min(len(one), len(other))
-    if max(one) == min(one) and max(other) == min(other):
-        return Interval(value, value, value, n, "seed")
-    with warnings.catch_warnings():
-        # One side may have no spread, such as a NEP of 0 for every seed; Welch's formula holds for that.
-        warnings.filterwarnings("ignore", message="Precision loss", category=RuntimeWarning)
-        interval = stats.ttest_ind(one, other, equal_var=False).confidence_interval(LEVEL)
-    return Interval(value, float(interval.low), float(interval.high), n, "seed")
+    if len(replicates) == 1:
+        return alone(replicates[0])
+    values = [each.value for each in replicates]
+    n, mean = len(values), sum(values) / len(values)
+    others = [each.other for each in replicates if each.other is not None]
+    step = max(each.step for each in replicates)
+    if others and not paired:
+        one, other = deviation([each.one for each in replicates], step), deviation(others, step)
+        spread = Error(math.hypot(one, other), welch(one, other, n))
+    else:
+        spread = Error(deviation(values, step * math.sqrt(2) if others else step), n - 1)
+    within = sum(each.variance for each in replicates) / n
+    known = not math.isnan(within)
+    between = max(0.0, 1 - within / spread.size**2) if spread.size and known else None
+    errors = [Error(spread.size / math.sqrt(n), spread.freedom)]
+    errors += [Error(math.sqrt(within / n), math.inf)] if known else []
+    return Estimate(mean, tuple(errors), n, "seed", spread, between)
 
 
-def apart(values: Sequence[float], step: float) -> Sequence[float]:
-    """The values; or, where they differ by less than rounding to a step makes them, as many that differ so much.
+def alone(only: Replicate) -> Estimate:
+    """The effect in a network that has no second replicate: with the error of its samples, where there are enough."""
+    groups = min(only.samples, GROUPS_ALONE)
+    enough = only.samples >= LEAST_SAMPLES and not math.isnan(only.variance)
+    error = Error(math.sqrt(only.variance), groups - 1) if enough else Error(math.inf, 1)
+    rounding = Error(only.step / math.sqrt(12), math.inf)
+    return Estimate(only.value, (error, rounding), only.samples, only.sample)
+
+
+def over_draws(values: Sequence[float], replicate: str) -> Estimate:
+    """The mean of a number over independent draws, at least two."""
+    n = len(values)
+    spread = Error(deviation(values, 0.0), n - 1)
+    return Estimate(sum(values) / n, (Error(spread.size / math.sqrt(n), n - 1),), n, replicate, spread)
+
+
+def deviation(values: Sequence[float], step: float) -> float:
+    """Standard deviation of one value; no smaller than rounding to the step makes it.
 
     A count out of N is known to 1/N. Seeds that happen to agree are then no proof that seeds do not matter: rounding
-    alone has the standard deviation step / √12 (Sheppard 1897), and no spread is taken to be smaller.
+    alone has the standard deviation step / √12 (Sheppard 1897).
     """
     import numpy as np
 
-    least = step / math.sqrt(12)
-    if np.std(values, ddof=1) >= least:
-        return values
-    pattern = np.linspace(-1, 1, len(values))
-    return list(np.mean(values) + pattern * least / pattern.std(ddof=1))
+    return max(float(np.std(values, ddof=1)), step / math.sqrt(12))
 
 
-def over_samples(statistic: Callable[..., float], tables: Sequence[SampleTable], *, step: float = 0.0) -> Interval:
-    """Percentile bootstrap over the samples of one seed.
-
-    Args:
-        statistic: takes each of `tables` averaged over its samples.
-        tables: those of one probe are of the same samples, which are drawn jointly: the same images for both networks.
-        step: to which its value is known: the interval reaches to ±1.96 step / √12 at least, see `apart`.
-    """
-    import numpy as np
-    from scipy import stats
-
-    kinds = list(dict.fromkeys((table.kind.name, table.samples) for table in tables))
-    everything = tuple(np.arange(samples) for _, samples in kinds)
-    replicate, samples = tables[0].kind.sample, min(samples for _, samples in kinds)
-
-    def resampled(*chosen: np.ndarray) -> float:
-        drawn = dict(zip(kinds, chosen, strict=True))
-        return statistic(*(table.mean(drawn[table.kind.name, table.samples]) for table in tables))
-
-    value = resampled(*everything)
-    if samples < 2:
-        return Interval(value, -math.inf, math.inf, samples, replicate)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # no spread is an interval of no width
-        found = stats.bootstrap(
-            everything,
-            resampled,
-            vectorized=False,
-            n_resamples=RESAMPLES,
-            confidence_level=LEVEL,
-            method="percentile",
-            rng=np.random.default_rng(0),
-        ).confidence_interval
-    low, high = (value, value) if math.isnan(found.low) else (float(found.low), float(found.high))
-    least = float(stats.norm.ppf((1 + LEVEL) / 2)) * step / math.sqrt(12)
-    return Interval(value, min(low, value - least), max(high, value + least), samples, replicate)
+def welch(one: float, other: float, n: int) -> float:
+    """Degrees of freedom of the difference of two means of n values with these standard deviations (Satterthwaite)."""
+    squares = one**4 + other**4
+    return (n - 1) * (one**2 + other**2) ** 2 / squares if squares else n - 1
 
 
 class SampleTable:
-    """A probe's table as an array [sample, row, value], so that its mean over any draw of samples is quick."""
+    """A probe's table as an array [sample, row, value], so that its mean over any of the samples is quick."""
 
     def __init__(self, table: pd.DataFrame, kind: ProbeKind):
         keys, values = list(kind.keys), list(kind.values)
         table = table.sort_values([SAMPLE, *keys], kind="stable")
         self.kind = kind
         self.samples = table[SAMPLE].nunique()
-        self._rows = table[keys].iloc[: len(table) // self.samples].reset_index(drop=True)
+        rows = table[keys].iloc[: len(table) // self.samples]
+        self._rows = {key: rows[key].to_numpy() for key in keys}
         self._weights = table[WEIGHT].to_numpy(float).reshape(self.samples, -1)[:, 0]
-        self._array = table[values].to_numpy(float).reshape(self.samples, len(self._rows), len(values))
+        self._array = table[values].to_numpy(float).reshape(self.samples, len(rows), len(values))
 
     @property
     def step(self) -> float:
         """To which a share that is counted in this table is known; 0 where nothing is."""
         if self.kind.counted is None:
             return 0.0
-        values = self._rows[list(self.kind.counted)].drop_duplicates()
-        return 1 / (self.samples * max(len(values), 1))
+        different = set(zip(*(self._rows[key] for key in self.kind.counted), strict=True))
+        return 1 / (self.samples * max(len(different), 1))
 
     def mean(self, chosen: np.ndarray | None = None) -> pd.DataFrame:
-        """The table averaged over samples (all, or a draw with repeats), weighted by the images in each.
+        """The table averaged over samples (all, or those chosen), weighted by the images in each.
 
         Returns:
             One row for each combination of the probe's keys; its values are the averages.
         """
         import numpy as np
+        import pandas as pd
 
         which = slice(None) if chosen is None else chosen
         mean = np.average(self._array[which], axis=0, weights=self._weights[which])
-        return self._rows.assign(**{name: mean[:, i] for i, name in enumerate(self.kind.values)})
+        return pd.DataFrame(self._rows | {name: mean[:, i] for i, name in enumerate(self.kind.values)})
+
+
+def jackknife(statistic: Callable[..., float], tables: Sequence[SampleTable], groups: int) -> float:
+    """Variance of a statistic by the choice of samples: groups of them are left out in turn (Tukey 1958).
+
+    Args:
+        statistic: takes each of `tables` averaged over its samples.
+        tables: those of one probe are of the same samples, which are left out jointly: the same images for both
+            networks. Different probes are independent.
+    """
+    means = [table.mean() for table in tables]
+    total = 0.0
+    for kind in dict.fromkeys((table.kind.name, table.samples) for table in tables):
+        found = list(_left_out(statistic, tables, means, kind, min(groups, kind[1])))
+        if len(found) < 2:
+            return math.nan
+        mean = sum(found) / len(found)
+        total += (len(found) - 1) / len(found) * sum((value - mean) ** 2 for value in found)
+    return total
+
+
+def _left_out(
+    statistic: Callable[..., float],
+    tables: Sequence[SampleTable],
+    means: Sequence[pd.DataFrame],
+    kind: tuple[str, int],
+    groups: int,
+) -> Iterator[float]:
+    """The statistic without each group of the samples of one probe."""
+    import numpy as np
+
+    mine = [(table.kind.name, table.samples) == kind for table in tables]
+    for group in range(groups if groups > 1 else 0):
+        chosen = np.arange(kind[1]) % groups != group
+        yield statistic(
+            *(table.mean(chosen) if own else mean for table, mean, own in zip(tables, means, mine, strict=True))
+        )

@@ -5,73 +5,103 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from harness.judging.evidence import Effect, Verdict
+from harness.judging.evidence import Effect, PremiseRecord, Verdict
+from harness.judging.looks import Look
 
-MOST_SEEDS = 100
+SMALL = 0.25  # of the paper's own size: what lies within is too small to be what the paper says
+POWER = 0.8
 
 
-def judge(effects: Sequence[Effect]) -> tuple[Verdict, str]:
+def judge(effects: Sequence[Effect], premises: Sequence[PremiseRecord], look: Look) -> tuple[Verdict, str]:
     """Verdict and its reason in one sentence.
 
-    `reproduced` when the whole interval of every deciding effect lies above its null, `contradicted` when that of at
-    least one lies below, else `inconclusive`: too small for this design, which is not the same as absent.
+    `out of scope` where a premise does not hold. `reproduced` when every deciding effect lies above its null: all of
+    them have to, so that none needs a correction (an intersection-union test, Berger 1982). `contradicted` when at
+    least one lies below, `negligible` when at least one lies within a quarter of the paper's own size around its null
+    (two one-sided tests), either after Holm's correction over the deciding effects. Else `inconclusive`: too small for
+    this design, which is not the same as absent.
     """
+    if failing := [premise for premise in premises if not premise.holds]:
+        return "out of scope", unmet(failing)
     deciding = [effect for effect in effects if effect.decides]
-    against = [effect for effect in deciding if _number(effect.high, math.inf) < effect.null]
-    if against:
-        return "contradicted", f"{_interval(against[0])} lies below {against[0].null:g}."
-    open_ = [effect for effect in deciding if not _number(effect.low, -math.inf) > effect.null]
-    if not open_:
+    error = (1 - look.level) / 2
+    if all(chance(effect.above) <= error for effect in deciding):
         several = "s of all deciding effects lie" if len(deciding) > 1 else " of the deciding effect lies"
-        return "reproduced", f"The interval{several} above the null ({'; '.join(map(_interval, deciding))})."
-    return "inconclusive", f"{_interval(open_[0])} contains {open_[0].null:g}; {_would_decide(open_[0])}."
+        return "reproduced", f"The interval{several} above the null ({'; '.join(map(shown, deciding))})."
+    # The smallest of several p-values has to pass Holm's first step; how many others do turns no verdict.
+    corrected = error / len(deciding)
+    for effect in sorted(deciding, key=lambda effect: chance(effect.below)):
+        if chance(effect.below) <= corrected:
+            return "contradicted", f"{shown(effect)} lies below {effect.null:g}."
+    for effect in sorted(deciding, key=lambda effect: chance(effect.small)):
+        if chance(effect.small) <= corrected:
+            return "negligible", f"{shown(effect)} lies within a quarter of the paper's own size around {effect.null:g}."
+    return "inconclusive", undecided(deciding, error, look)
 
 
-def by_protocol(effects: Sequence[Effect]) -> dict[str, Verdict]:
+def by_protocol(effects: Sequence[Effect], look: Look) -> dict[str, Verdict]:
     """The verdict of the rule over the effects of each protocol alone; nothing where there are not several."""
     names = dict.fromkeys(effect.protocol for effect in effects if effect.protocol)
     if len(names) < 2:
         return {}
     found = {name: [effect for effect in effects if effect.protocol == name] for name in names}
     return {
-        name: judge(mine)[0] if any(effect.decides for effect in mine) else "not run" for name, mine in found.items()
+        name: judge(mine, (), look)[0] if any(effect.decides for effect in mine) else "not run"
+        for name, mine in found.items()
     }
 
 
-def _number(value: float | None, missing: float) -> float:
-    return missing if value is None or math.isnan(value) else value
+def p_value(verdict: Verdict, effects: Sequence[Effect]) -> float | None:
+    """Of the verdict as a whole, for what is said of many cases together; None where nothing was decided by a test."""
+    deciding = [effect for effect in effects if effect.decides]
+    if verdict == "reproduced":
+        return max(chance(effect.above) for effect in deciding)
+    if verdict in ("contradicted", "negligible"):
+        least = min(chance(effect.below if verdict == "contradicted" else effect.small) for effect in deciding)
+        return min(1.0, least * len(deciding))
+    return None
 
 
-def _interval(effect: Effect) -> str:
+def chance(p: float | None) -> float:
+    return 1.0 if p is None or math.isnan(p) else p
+
+
+def unmet(premises: Sequence[PremiseRecord]) -> str:
+    first, *others = premises
+    more = f"; {len(others)} more premises do not hold" if others else ""
+    value = "not a number" if first.value is None else f"{first.value:.3g}"
+    return f"{first.name} is {value} {first.unit}, and has to be at least {first.least:.3g}{more}."
+
+
+def shown(effect: Effect) -> str:
     if effect.low is None or effect.high is None or effect.value is None:
         return f"{effect.name!r} has no interval and"
     return f"{effect.name!r}: {effect.value:.3g} {effect.unit} [{effect.low:.3g}, {effect.high:.3g}]"
 
 
-def _would_decide(effect: Effect) -> str:
-    """What it takes, if mean and spread stay as they are."""
-    if effect.replicate != "seed":
-        return "several seeds instead of one, or the paper's data set, would decide"
-    seeds = seeds_needed(effect)
-    if seeds is None:
-        return f"not even {MOST_SEEDS} seeds of this spread would decide; the paper's data set and schedule might"
-    return f"about {seeds} seeds of the same spread would decide, or the paper's data set and schedule"
+def undecided(deciding: Sequence[Effect], error: float, look: Look) -> str:
+    """Which effect is open, what this design can see, what it lacks, and which look comes next."""
+    open_ = max(deciding, key=lambda effect: chance(effect.above))
+    parts = [f"{shown(open_)} contains {open_.null:g}"]
+    if open_.replicate != "seed":
+        parts.append(f"drawn from {open_.n} {open_.replicate}s of one network, which is not trained here")
+        return "; ".join(parts) + "."
+    if (least := detectable(open_, error)) is not None:
+        parts.append(f"{open_.n} seeds find {least:.3g} {open_.unit} with 80 % power")
+    if open_.between is not None:
+        inside = open_.between < 0.5
+        what = "more samples of each network would help most" if inside else "more seeds would help most"
+        parts.append(f"{100 * open_.between:.0f} % of its variance is between seeds, so {what}")
+    parts.append(f"the next look is at {look.next.seeds} seeds" if look.next else "this was the last look")
+    return "; ".join(parts) + "."
 
 
-def seeds_needed(effect: Effect) -> int | None:
-    """Seeds until the interval would leave the null on the side where the mean is, if mean and spread stay.
-
-    Returns:
-        None when that takes more than `MOST_SEEDS`.
-    """
+def detectable(effect: Effect, error: float) -> float | None:
+    """The smallest distance from the null that so many seeds of this spread find with 80 % power."""
     from scipy import stats
 
-    if effect.value is None or effect.high is None or effect.n < 2:
+    if effect.value is None or effect.high is None or effect.n < 2 or not math.isfinite(effect.high):
         return None
-
-    def quantile(n: int) -> float:
-        return float(stats.t.ppf((1 + effect.level) / 2, n - 1)) / math.sqrt(n)
-
-    spread = (effect.high - effect.value) / quantile(effect.n)
-    distance = abs(effect.value - effect.null)
-    return next((n for n in range(effect.n + 1, MOST_SEEDS + 1) if spread * quantile(n) < distance), None)
+    freedom = effect.n - 1
+    reach = float(stats.t.ppf(1 - error, freedom))
+    return (effect.high - effect.value) * (1 + float(stats.t.ppf(POWER, freedom)) / reach)

@@ -9,13 +9,15 @@ from itertools import product
 
 from harness.data.catalogue import dataset_info
 from harness.errors import HarnessError
-from harness.plan.cast import Player, player, roles_of
+from harness.plan.cast import Player, player, roles_of, untrained
 from harness.plan.profile import Profile
 from harness.plan.run import ModelSpec, Run, source_of
 from harness.plan.study import Point, Study
-from harness.plan.wanted import ProbeRequest, Wanted, in_full
+from harness.plan.wanted import ProbeRequest, Wanted, in_full, wanted
 
 NO_DATA = "none"  # as the catalogue says it
+LEARNED = "prediction"  # the probe that says whether a network has learned
+LEARNED_IMAGES = 1000  # enough to tell that from chance
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Case:
         points: of those roles that are points of a study.
         cast: role of the profile -> the model that plays it and its variants here.
         probes: what is measured of every run.
+        repeats: seeds, of networks that are trained here: those of its first look until `at` says otherwise.
+        untrained: whether its networks keep the weights they begin with: the control of the same case.
         available: training images that are there; None as long as that is unknown, or as many as were published.
     """
 
@@ -38,6 +42,8 @@ class Case:
     cast: dict[str, ModelSpec]
     profile: Profile
     probes: tuple[Wanted, ...]
+    repeats: int
+    untrained: bool = False
     available: int | None = None
 
     def given(self, train_images: int) -> Case:
@@ -54,22 +60,52 @@ class Case:
     @cached_property
     def players(self) -> dict[str, Player]:
         """Who plays which role."""
-        return {role: player(self.profile, role, self.cast[self.profile.lead(role)]) for role in self.roles}
+        players = {role: player(self.profile, role, self.cast[self.profile.lead(role)]) for role in self.roles}
+        if not self.untrained:
+            return players
+        return {
+            role: replace(each, model=each.model.with_random_weights, recipe=untrained(each.recipe))
+            for role, each in players.items()
+        }
 
     @property
     def models(self) -> dict[str, ModelSpec]:
         return {role: player.model for role, player in self.players.items()}
 
     @property
-    def seeds(self) -> list[int]:
-        """Those of the profile; only the first where a network is not trained here, for it has no second replicate.
+    def looks(self) -> tuple[int, ...]:
+        """Seeds behind each look that the profile plans; a network that is not trained here has no second replicate."""
+        fixed = any(spec.is_trained_already for spec in self.cast.values())
+        return (1,) if fixed else self.profile.planned_looks
 
-        None where there is no network at all.
-        """
-        if not self.roles:
-            return []
-        fixed = any(spec.is_trained_already for spec in self.models.values())
-        return self.profile.seeds[:1] if fixed else self.profile.seeds
+    @property
+    def seeds(self) -> list[int]:
+        """None where there is no network at all."""
+        return list(range(min(self.repeats, self.looks[-1]))) if self.roles else []
+
+    def at(self, seeds: int) -> Case:
+        """The same case with so many seeds."""
+        return replace(self, repeats=seeds)
+
+    @property
+    def control(self) -> Case:
+        """The same case on networks with random weights."""
+        return replace(self, untrained=True)
+
+    @cached_property
+    def all_probes(self) -> tuple[Wanted, ...]:
+        """What its test asks for, and, wherever it looks at a network, whether that one has learned."""
+        if self.untrained:
+            return self.probes
+        there = {probe.after for probe in self.probes if probe.probe == LEARNED}
+        images = None if self._test_images <= LEARNED_IMAGES else LEARNED_IMAGES
+        changes = {} if images is None else {"images": images}
+        moments = dict.fromkeys(probe.after for probe in self.probes if probe.after not in there)
+        return (*self.probes, *(wanted(LEARNED, after=after, **changes) for after in moments))
+
+    @property
+    def _test_images(self) -> int:
+        return self.profile.images.test or dataset_info(self.dataset).test_images
 
     def run(self, role: str, seed: int, fingerprint: str) -> Run:
         playing = self.players[role]
@@ -83,19 +119,19 @@ class Case:
             source=source_of(playing.model),
         )
 
-    def request(self, role: str, probe: Wanted) -> ProbeRequest:
+    def request(self, role: str, probe: Wanted, seed: int) -> ProbeRequest:
         """A probe of the case as it is asked of this role's runs: an epoch is counted in their own recipe."""
-        return probe.request(self.profile, self.players[role])
+        return probe.request(self.profile, self.players[role], seed)
 
-    def requests(self, role: str) -> list[ProbeRequest]:
-        """All that is measured of this role's runs."""
-        return [self.request(role, probe) for probe in self.probes]
+    def requests(self, role: str, seed: int) -> list[ProbeRequest]:
+        """All that is measured of this role's run with that seed."""
+        return [self.request(role, probe, seed) for probe in self.all_probes]
 
     def runs(self, fingerprint: str) -> Iterator[tuple[Run, list[ProbeRequest]]]:
         """All runs with what is measured of them, seed by seed, so that an early stop leaves whole replicates."""
         for seed in self.seeds:
             for role in self.roles:
-                yield self.run(role, seed, fingerprint), self.requests(role)
+                yield self.run(role, seed, fingerprint), self.requests(role, seed)
 
 
 def expand(
@@ -109,7 +145,7 @@ def expand(
         HarnessError: an unknown probe.
     """
     if not wanted_roles:
-        return [Case(claim, part, NO_DATA, (), {}, {}, profile, ())], []
+        return [Case(claim, part, NO_DATA, (), {}, {}, profile, (), 0)], []
     try:
         chosen = in_full(probes)
     except HarnessError as error:
@@ -119,8 +155,8 @@ def expand(
         return [], list(roles.missing)
     leads = list(dict.fromkeys(profile.lead(role) for role in roles.names))
     cases = [
-        Case(claim, part, dataset, roles.names, roles.points, dict(zip(leads, models, strict=True)), profile, chosen)
+        Case(claim, part, dataset, roles.names, roles.points, dict(zip(leads, models, strict=True)), profile, chosen, 0)
         for dataset in profile.datasets
         for models in product(*(profile.roles[role] for role in leads))
     ]
-    return cases, []
+    return [case.at(case.looks[0]) for case in cases], []

@@ -31,7 +31,7 @@ class Player:
 def player(profile: Profile, role: str, lead: ModelSpec) -> Player:
     """Who plays a role while `lead` plays the one that it is a variant of, or the role itself."""
     if lead.is_trained_already:
-        return Player(lead, profile.recipe.model_copy(update={"epochs": 0, "warmup_epochs": 0}))
+        return Player(lead, untrained(profile.recipe))
     if role not in profile.variants:
         return Player(lead, profile.recipe)
     variant = profile.variants[role]
@@ -39,6 +39,11 @@ def player(profile: Profile, role: str, lead: ModelSpec) -> Player:
     recipe = profile.recipe_of(variant)
     changes = tuple((key, value) for key, value in variant.recipe.items() if value != getattr(profile.recipe, key))
     return Player(model, recipe, variant.share, changes)
+
+
+def untrained(recipe: Recipe) -> Recipe:
+    """Of a run that keeps the weights it begins with; its training images are still augmented as the recipe says."""
+    return recipe.model_copy(update={"epochs": 0, "warmup_epochs": 0})
 
 
 @dataclass(frozen=True)

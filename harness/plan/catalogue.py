@@ -31,7 +31,12 @@ class Entry(BaseModel):
 class EffectRule(Entry):
     """An effect that the rule names; larger means more as the paper says, `null` is the value of no effect.
 
-    `quantity` and `protocol` say what is compared and how it was measured, where the report needs to know.
+    Attributes:
+        quantity: what is compared, and with `protocol` how it was measured, where the report needs to know.
+        paired: whether its two networks are compared seed by seed: accuracies, and variants of one network.
+        trained: whether it is about what training makes of a network: then the trained network also has to exceed the
+            untrained one of the same seed.
+        paper: the paper's number; where the null is a margin (no worse than ...), of the same difference.
     """
 
     name: str
@@ -40,16 +45,33 @@ class EffectRule(Entry):
     unit: str
     null: float
     decides: bool
+    paired: bool = False
+    trained: bool = False
     paper: float | None = None
     source: str | None = None
 
 
+class Premise(Entry):
+    """What has to hold for a rule to say anything: a number that a test measures, and the least that it may be."""
+
+    name: str
+    unit: str
+    least: float
+
+
 class Rule(Entry):
-    """How one part of a claim is judged: every deciding effect must lie above its null."""
+    """How one part of a claim is judged: every deciding effect must lie above its null.
+
+    Attributes:
+        premises: without which the case is out of scope.
+        least_image: images of fewer pixels a side are out of scope.
+    """
 
     part: str | None = None
     text: str
     effects: list[EffectRule]
+    premises: list[Premise] = []
+    least_image: int = 0
 
     @cached_property
     def sha256(self) -> str:

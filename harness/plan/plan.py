@@ -75,7 +75,7 @@ def make_plan(cases: Iterable[Case], fingerprints: dict[str, str], store: Store)
         for seed, role in product(case.seeds, case.roles):  # whole replicates first, should it be stopped
             run = case.run(role, seed, fingerprints[case.dataset])
             _, requests, roles, _ = everything.setdefault(run.run_id, (run, {}, set(), case))
-            requests.update({request.key(run.run_id): request for request in case.requests(role)})
+            requests.update({request.key(run.run_id): request for request in case.requests(role, seed)})
             roles.add(role)
 
     speeds = measured_speeds(store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,10 @@ class Profile(BaseModel):
     Attributes:
         roles: who plays which part of a claim; a role with several models makes a case for each.
         variants: further roles, made from these.
+        looks: seeds behind each judging of a case: an undecided one gets the seeds of the next look.
+        most_seeds: looks beyond so many are not taken; of a smaller number than the first look's, one is made.
+        floors: role -> least test accuracy (share) of a network that has learned; a role without one has to be well
+            above chance.
         keep: epochs behind the warm-up whose weights are kept besides the last; 0 is the end of the warm-up.
         throughput: training images per second and CPU core by model name, for the plan's estimate before anything of
             the kind has been trained here.
@@ -75,7 +80,9 @@ class Profile(BaseModel):
     about: str
     datasets: list[str] = Field(min_length=1)
     images: Images = Images()
-    seeds: list[int] = Field(min_length=1)
+    looks: tuple[int, ...] = Field(default=(3, 5, 8, 13), min_length=1)
+    most_seeds: int | None = Field(default=None, ge=1)
+    floors: dict[str, float] = {}
     roles: dict[str, list[ModelSpec]]
     variants: dict[str, Variant] = {}
     recipe: Recipe
@@ -99,12 +106,23 @@ class Profile(BaseModel):
         except HarnessError as error:
             raise ValueError(str(error)) from None
 
-    @field_validator("seeds")
+    @field_validator("looks")
     @classmethod
-    def _seeds_differ(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) != len(seeds):
-            raise ValueError("a seed occurs twice; a repeated seed is the same run, not another replicate")
-        return seeds
+    def _looks_rise(cls, looks: tuple[int, ...]) -> tuple[int, ...]:
+        if looks[0] < 1 or any(later <= earlier for earlier, later in pairwise(looks)):
+            raise ValueError(f"looks = {list(looks)}: seeds behind each look, each more than before, at least 1")
+        return looks
+
+    @property
+    def planned_looks(self) -> tuple[int, ...]:
+        """Seeds behind each look. Fewer seeds than the first look has are a look of their own."""
+        few = self.most_seeds is not None and self.most_seeds < self.looks[0]
+        return (self.most_seeds, *self.looks) if few and self.most_seeds else self.looks
+
+    @property
+    def allowed_looks(self) -> tuple[int, ...]:
+        """Those that may be taken."""
+        return tuple(look for look in self.planned_looks if self.most_seeds is None or look <= self.most_seeds)
 
     @field_validator("roles", mode="before")
     @classmethod
@@ -144,6 +162,16 @@ class Profile(BaseModel):
                 key = str(problem["loc"][-1]) if problem["loc"] else ""
                 hint = f"; {nearest(key, Recipe.model_fields)}" if problem["type"] == "extra_forbidden" else ""
                 raise ValueError(f"variants.{name}.recipe.{first_problem(error)}{hint}") from None
+        return self
+
+    @model_validator(mode="after")
+    def _floors_of_roles(self) -> Profile:
+        known = [*self.roles, *self.variants]
+        for role, floor in self.floors.items():
+            if role not in known:
+                raise ValueError(f"floors.{role}: no such role; {nearest(role, known)}")
+            if not 0 <= floor <= 1:
+                raise ValueError(f"floors.{role} = {floor}: a share of the test images, 0 to 1")
         return self
 
     @model_validator(mode="after")

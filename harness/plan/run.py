@@ -38,6 +38,12 @@ class ModelSpec(BaseModel):
         return bool(self.overrides.get("pretrained") or self.overrides.get("checkpoint"))
 
     @property
+    def with_random_weights(self) -> ModelSpec:
+        """The same network without weights from elsewhere."""
+        overrides = {key: value for key, value in self.overrides.items() if key not in ("pretrained", "checkpoint")}
+        return ModelSpec(name=self.name, overrides=overrides)
+
+    @property
     def without_folders(self) -> ModelSpec:
         """The same with files of a person's own named without their folders, which differ from machine to machine."""
         name, overrides = self.name, dict(self.overrides)

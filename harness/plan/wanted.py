@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, SerializeAsAny
 
 from harness.errors import HarnessError, nearest
+from harness.probes.common.declaration import DRAWS
 from harness.probes.kinds import PROBES, Parameters
 from harness.store.identity import short_digest
 
@@ -71,20 +72,24 @@ class Wanted:
         parts += [f"{key}-{value}" for key, value in self.changes]
         return "-".join(parts)
 
-    def request(self, profile: Profile, player: Player) -> ProbeRequest:
-        """What is to be measured of a run of this player.
+    def request(self, profile: Profile, player: Player, seed: int) -> ProbeRequest:
+        """What is to be measured of a run of this player with this seed, which also has its own draw of what is drawn.
 
         Raises:
             HarnessError: its recipe has no such epoch.
         """
         recipe = player.recipe
-        epoch = None if self.after == 1 or player.model.is_trained_already else round(self.after * recipe.epochs)
+        finished = self.after == 1 or not recipe.total_epochs
+        epoch = None if finished else round(self.after * recipe.epochs)
         if epoch == 0 and not recipe.warmup_epochs:
             raise HarnessError(f"profile {profile.name} has no warm-up, after whose end {self.name} is to be measured")
         of_test = PROBES[self.probe].split == "test"
+        parameters = profile.parameters(self.probe, dict(self.changes))
+        own = {name: seed for name in DRAWS if name in type(parameters).model_fields}
+        own = {name: seed for name in own if name not in parameters.model_fields_set}
         return ProbeRequest(
             probe=self.probe,
-            parameters=profile.parameters(self.probe, dict(self.changes)),
+            parameters=parameters.model_copy(update=own),
             test_images=profile.images.test if of_test else None,
             epoch=None if epoch == recipe.epochs else epoch,
         )

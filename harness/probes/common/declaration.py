@@ -9,6 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 UNIT = ("unit", "name", "kind", "stage", "depth", "height", "width")  # the columns that say of which unit a row is
 
 
+# Parameters that say which draw of images, vectors, planes or noise it is: each seed has its own, the same for all
+# networks of that seed, unless a profile names one. Else an interval over seeds holds for one draw alone.
+DRAWS = ("seed", "start_seed", "direction_seed", "draw")
+
+
 class Parameters(BaseModel):
     """The parameters of a probe; what a profile's `[probes.<name>]` may set.
 
@@ -24,6 +29,9 @@ class Parameters(BaseModel):
 
 class ImageParameters(Parameters):
     images: int | None = Field(default=None, ge=1, description="class-balanced share of the test set; none for all")
+    draw: int = Field(default=0, description="which share of so many images")
+
+    later = frozenset({"draw"})
 
 
 class GroupedParameters(ImageParameters):
@@ -38,7 +46,7 @@ class TrainingParameters(Parameters):
     )
     batch_size: int = Field(default=96, ge=2)
     augment: bool = Field(default=True, description="false for the images as they are, with their bare labels")
-    seed: int = Field(default=0, description="of the images and their augmentation; the same for all networks")
+    seed: int = Field(default=0, description="of the images and their augmentation")
 
 
 class ProbeKind(BaseModel):

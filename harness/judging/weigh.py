@@ -1,0 +1,174 @@
+"""A look at a case: its effects and its control put together, and what follows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.data.catalogue import dataset_info
+from harness.errors import HarnessError
+from harness.judging.effects import Effects
+from harness.judging.evidence import DECIDED, Control, Effect, PremiseRecord, Verdict
+from harness.judging.learned import learned
+from harness.judging.looks import Look
+from harness.judging.measured import Measured
+from harness.judging.statistics import Estimate, Replicate, estimate
+from harness.judging.verdict import SMALL, judge
+from harness.plan.catalogue import Claim, EffectRule, Rule
+from harness.plan.wanted import Wanted
+
+ABOVE_UNTRAINED = "{}, above the untrained network"
+Test = Callable[[Effects], None]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a look at a case came to."""
+
+    verdict: Verdict
+    reason: str
+    look: Look
+    effects: list[Effect]
+    premises: list[PremiseRecord]
+
+    @property
+    def decided(self) -> bool:
+        """Whether more seeds would change nothing."""
+        return self.verdict in DECIDED
+
+
+def too_small(rule: Rule, dataset: str) -> PremiseRecord | None:
+    """The premise on the size of images, where it does not hold: then nothing needs to be trained."""
+    if not rule.least_image or (size := dataset_info(dataset).image_size) >= rule.least_image:
+        return None
+    return PremiseRecord(
+        name="size of the images", unit="px", value=float(size), least=float(rule.least_image), holds=False
+    )
+
+
+def weigh(effects: Effects, control: Effects | None, look: Look) -> Judged:
+    """Judge what a test has measured.
+
+    Args:
+        control: the same test on untrained networks; None where the case has none.
+
+    Raises:
+        HarnessError: something that the rule names was not measured.
+    """
+    effects.complete()
+    premises = [*learned(effects.measured), *(effects.premises[each.name] for each in effects.rule.premises)]
+    found = []
+    for rule in effects.rule.effects:
+        mine = effects.estimate(rule)
+        theirs = untrained(rule, control)
+        found.append(as_effect(rule, mine, look, theirs))
+        if rule.trained and rule.decides:
+            found.append(above_untrained(rule, effects, control, look))
+    verdict, reason = judge(found, premises, look)
+    return Judged(verdict, reason, look, found, premises)
+
+
+def as_effect(rule: EffectRule, found: Estimate, look: Look, control: Estimate | None = None) -> Effect:
+    """An estimate as the evidence has it."""
+    low, high = found.interval(look.level)
+    predicted = found.predicted()
+    small = None
+    if rule.paper is not None:
+        reach = SMALL * abs(rule.paper - rule.null)
+        small = max(
+            found.chance(rule.null + reach, above=False),
+            found.chance(rule.null - reach, above=True),
+        )
+    return Effect(
+        name=rule.name,
+        quantity=rule.quantity,
+        protocol=rule.protocol,
+        unit=rule.unit,
+        value=number(found.value),
+        low=number(low),
+        high=number(high),
+        level=look.level,
+        n=found.n,
+        replicate=found.replicate,
+        null=rule.null,
+        decides=rule.decides,
+        paired=rule.paired,
+        above=found.chance(rule.null, above=True),
+        below=found.chance(rule.null, above=False),
+        small=small,
+        predicted=None if predicted is None or not all(map(math.isfinite, predicted)) else predicted,
+        between=found.between,
+        untrained=as_control(control, look),
+    )
+
+
+def as_control(found: Estimate | None, look: Look) -> Control | None:
+    if found is None:
+        return None
+    low, high = found.interval(look.level)
+    return Control(value=number(found.value), low=number(low), high=number(high), n=found.n)
+
+
+def number(value: float) -> float | None:
+    """JSON knows no infinity."""
+    return value if math.isfinite(value) else None
+
+
+def untrained(rule: EffectRule, control: Effects | None) -> Estimate | None:
+    """The effect in the control; None where untrained networks have none, such as a rank among equals."""
+    if control is None or rule.name not in control.found:
+        return None
+    found = control.estimate(rule)
+    return None if math.isnan(found.value) else found
+
+
+def above_untrained(rule: EffectRule, effects: Effects, control: Effects | None, look: Look) -> Effect:
+    """By how much training raises the effect, seed by seed."""
+    if control is None:
+        raise HarnessError(f"{rule.name!r} is judged against untrained networks, of which nothing was measured")
+    pairs = zip(effects.found[rule.name], control.found[rule.name], strict=True)
+    found = estimate([gain(trained, random) for trained, random in pairs], paired=True)
+    raised = rule.model_copy(
+        update={"name": ABOVE_UNTRAINED.format(rule.name), "null": 0.0, "paired": True, "paper": None, "source": None}
+    )
+    return as_effect(raised, found, look)
+
+
+def gain(trained: Replicate, random: Replicate) -> Replicate:
+    return Replicate(
+        one=trained.value,
+        other=random.value,
+        variance=trained.variance + random.variance,
+        step=trained.step,
+        samples=trained.samples,
+        sample=trained.sample,
+    )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A case with the test that judges it: what can be said of it after each look.
+
+    Attributes:
+        table: where its tables are, with so many seeds, of its trained or untrained networks.
+    """
+
+    claim: Claim
+    rule: Rule
+    probes: tuple[Wanted, ...]
+    test: Test
+    table: Callable[[int, bool], Measured]
+    seen: Mapping[bool, dict[tuple[str, int], Replicate]]
+
+    def effects(self, seeds: int, *, untrained: bool = False) -> Effects:
+        """For the test to fill."""
+        return Effects(self.claim, self.rule, self.probes, self.table(seeds, untrained), self.seen[untrained])
+
+    def controlled(self, seeds: int, first: int) -> int:
+        """Seeds of its control: those of the first look tell what random weights do; a rule may compare with all."""
+        return seeds if any(rule.trained for rule in self.rule.effects) else min(seeds, first)
+
+
+def sequence(looks: Sequence[int]) -> list[Look]:
+    return [Look(seeds, tuple(looks)) for seeds in looks]
