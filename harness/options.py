@@ -38,6 +38,12 @@ def add_options(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--budget", metavar="TIME", help="stop in good order after e.g. 90s, 9m or 1h30m; run again to go on"
     )
+    group.addoption(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="no more than N seeds, though cases stay undecided (default: the profile's)",
+    )
     group.addoption("--plan", action="store_true", help="print what would be computed and what it would cost, and stop")
     group.addoption(
         "--subject",
@@ -68,6 +74,10 @@ def open_session(config: pytest.Config) -> Session:
         folder += f"-{subject.rpartition(':')[2]}"
     elif config.getoption("checkpoint"):
         raise HarnessError("--checkpoint needs --subject package.module:factory, the network that the weights are for")
+    if (seeds := config.getoption("seeds")) is not None:
+        if seeds < 1:
+            raise HarnessError(f"--seeds {seeds}: at least one")
+        profile = profile.model_copy(update={"most_seeds": seeds})
     root = config.rootpath
     options = Options(
         root=root,

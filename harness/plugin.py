@@ -1,8 +1,9 @@
 """pytest glue: options, one test item a case, and verdicts as test outcomes. The work is done in `harness.session`.
 
-`reproduced` passes, `contradicted` fails, `inconclusive` and `not run` skip (with --strict they fail), and a fault of
-the harness is an error. Exit status of pytest: 0, or 1 if something was contradicted, or 3 if there was an error or no
-case got a verdict though nobody asked to stop; a stop by --budget or a signal is in order, and 0.
+`reproduced` passes, `contradicted` and `negligible` fail, `inconclusive`, `out of scope` and `not run` skip (with
+--strict they fail), and a fault of the harness is an error. Exit status of pytest: 0, or 1 if something was
+contradicted or negligible, or 3 if there was an error or no case got a verdict though nobody asked to stop; a stop by
+--budget or a signal is in order, and 0.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ import pytest
 from harness.errors import HarnessError, nearest
 from harness.judging.dossier import Dossier
 from harness.judging.effects import Effects
+from harness.judging.evidence import PremiseRecord
+from harness.judging.looks import Look
+from harness.judging.trial import Test, Trial
+from harness.judging.verdict import unmet
+from harness.judging.weigh import weigh
 from harness.options import add_options, open_session, wanted_claims
 from harness.plan.case import Case, expand
 from harness.session import NotRun, Session
@@ -25,8 +31,10 @@ from harness.session import NotRun, Session
 SESSION = pytest.StashKey[Session]()
 ROLES = pytest.StashKey[set[str]]()  # that the collected claims name
 EFFECTS = pytest.StashKey[Effects]()
+TRIAL = pytest.StashKey[tuple[Trial, Look]]()
 DOSSIER = pytest.StashKey[Dossier]()
 NOT_RUN = pytest.StashKey[str]()  # why
+OUT_OF_SCOPE = pytest.StashKey[PremiseRecord]()
 VERDICT = pytest.StashKey[str]()
 LINES = pytest.StashKey[list[str]]()  # below the tests
 HARNESS_ERROR = 3
@@ -138,8 +146,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Before the first test: compute what the selected ones need. With --plan: say what that is, and run nothing."""
     if not any(map(_claim_of, session.items)) or session.config.option.collectonly or session.testsfailed:
         return None
-    cases = [case for item in session.items if (case := _case_of(item))]
-    networks = [case for case in cases if case.roles]
+    cases = [(case, _test_of(item)) for item in session.items if (case := _case_of(item))]
+    networks = [(case, test) for case, test in cases if case.roles]
     reproduction = session.config.stash[SESSION]
     capture = session.config.pluginmanager.getplugin("capturemanager")
     try:
@@ -155,6 +163,12 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     return None
+
+
+def _test_of(item: pytest.Item) -> Test:
+    """The test's own function, which measures the effects of whatever case it is given."""
+    function: Test = item.function  # type: ignore[attr-defined]  # an item with a callspec is a pytest.Function
+    return function
 
 
 def _check_roles(session: Session, wanted: set[str]) -> None:
@@ -182,9 +196,13 @@ def claim(request: pytest.FixtureRequest) -> Effects | None:
         return None
     path, line, _ = request.node.location
     dossier = request.node.stash[DOSSIER] = session.dossier(request.param, f"{path}:{(line or 0) + 1}")
+    if premise := session.out_of_scope(request.param):
+        request.node.stash[OUT_OF_SCOPE] = premise
+        return None
     failure = None
+    test = _test_of(request.node)
     try:
-        effects = session.effects(dossier)
+        look = session.look(request.param, test)
     except (NotRun, HarnessError) as reason:
         failure = reason
     if failure is not None:
@@ -194,7 +212,9 @@ def claim(request: pytest.FixtureRequest) -> Effects | None:
             pytest.fail(str(failure), pytrace=False)
         request.node.stash[NOT_RUN] = f"not run: {failure}"
         return None
-    request.node.stash[EFFECTS] = effects
+    trial = session.trial(request.param, test)
+    request.node.stash[TRIAL] = trial, look
+    effects = request.node.stash[EFFECTS] = trial.effects(look)
     return effects
 
 
@@ -203,16 +223,22 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     """A verdict becomes the outcome of the test, and leaves its evidence."""
     if reason := pyfuncitem.stash.get(NOT_RUN, None):
         _skip_or_fail(pyfuncitem.config, reason)
+    if premise := pyfuncitem.stash.get(OUT_OF_SCOPE, None):
+        pyfuncitem.stash[VERDICT] = "out of scope"
+        pyfuncitem.stash[DOSSIER].out_of_scope(premise)
+        _skip_or_fail(pyfuncitem.config, f"out of scope: {unmet([premise])}")
     result = yield
     effects = pyfuncitem.stash.get(EFFECTS, None)
     if effects is not None:
-        verdict, reason = effects.judge()
-        pyfuncitem.stash[DOSSIER].judged(verdict, reason, effects.in_order())
-        pyfuncitem.stash[VERDICT] = verdict
-        if verdict == "contradicted":
-            pytest.fail(f"contradicted: {reason}", pytrace=False)
-        if verdict == "inconclusive":
-            _skip_or_fail(pyfuncitem.config, f"inconclusive: {reason}")
+        trial, look = pyfuncitem.stash[TRIAL]
+        judged = weigh(effects, trial.control(look), look)
+        evidence = pyfuncitem.stash[DOSSIER].judged(judged)
+        pyfuncitem.stash[VERDICT] = judged.verdict
+        said = f"{evidence.spoken}: {judged.reason}"
+        if judged.verdict in ("contradicted", "negligible"):
+            pytest.fail(said, pytrace=False)
+        if judged.verdict != "reproduced":
+            _skip_or_fail(pyfuncitem.config, said)
     return result
 
 

@@ -1,11 +1,14 @@
-"""A reproduction session, without pytest: bring the data, make the plan, run it, hand out what tests judge."""
+"""A reproduction session, without pytest: bring the data, compute look after look where seeds are still needed, and
+hand out what tests judge.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 from harness.data import dataset_info, load_dataset
@@ -16,14 +19,22 @@ from harness.engine.settings import Outcome, Settings
 from harness.engine.stop import Stop, stop_on_signals
 from harness.errors import HarnessError
 from harness.judging.dossier import Dossier, Ground
-from harness.judging.effects import Effects
+from harness.judging.evidence import PremiseRecord
 from harness.judging.folder import claim_folder
+from harness.judging.looks import Look, sequence
+from harness.judging.measured import FromStore
+from harness.judging.trial import Test, Trial, controlled
+from harness.judging.verdict import seeds_to_decide
+from harness.judging.weigh import too_small
 from harness.plan.case import Case
 from harness.plan.catalogue import Catalogue
+from harness.plan.job import Job
 from harness.plan.plan import UNSEEN, Plan, describe, make_plan
 from harness.plan.profile import Profile
 from harness.store import Interrupted, Store
 from harness.store.files import try_writing
+
+Asked = tuple[Case, Test]
 
 
 class NotRun(Exception):
@@ -58,6 +69,8 @@ class Session:
     unavailable: dict[str, str] = field(default_factory=dict)
     outcome: Outcome = field(default_factory=Outcome)
     say: Callable[[str], None] = print
+    _trials: dict[tuple[str, str], Trial] = field(default_factory=dict)
+    _done: set[tuple[str, str, Look]] = field(default_factory=set)  # looks whose tables are complete
 
     def __post_init__(self) -> None:
         self.store = Store(self.options.store, notify=lambda line: self.say(line))
@@ -77,18 +90,70 @@ class Session:
             self.fingerprints[name], self.titles[name] = dataset.fingerprint, dataset.title
             self.train_images[name] = len(dataset.train)
 
-    def plan(self, cases: Iterable[Case]) -> Plan:
-        there = [self._on_its_data(case) for case in cases if case.dataset in self.fingerprints]
-        return make_plan(there, self.fingerprints, self.store)
+    def trial(self, case: Case, test: Test) -> Trial:
+        """The case with its test, once; what was measured for one look serves the next."""
+        key = case.claim, case.name
+        if key not in self._trials:
+            claim = self.catalogue[case.claim]
+            self._trials[key] = Trial(
+                claim,
+                claim.rule(case.part),
+                case.probes,
+                test,
+                lambda seeds, untrained: self._tables(case, seeds, untrained=untrained),
+                case.looks if case.roles else (1,),
+                has_control=bool(case.roles),
+            )
+        return self._trials[key]
+
+    def _tables(self, case: Case, seeds: int, *, untrained: bool) -> FromStore:
+        case = self._on_its_data(case).at(seeds)
+        fingerprint = self.fingerprints.get(case.dataset, "")
+        return FromStore(case.control if untrained else case, fingerprint, self.store)
+
+    def looks(self, case: Case) -> list[Look]:
+        """Those that may be taken."""
+        return [look for look in sequence(case.looks) if look.seeds <= case.profile.allowed_looks[-1]]
+
+    def plan(self, cases: Iterable[tuple[Case, Look]]) -> Plan:
+        """What the looks at these cases need, their controls included."""
+        wanted = []
+        for case, look in cases:
+            if case.dataset in self.fingerprints:
+                rule = self.catalogue[case.claim].rule(case.part)
+                there = self._on_its_data(case)
+                wanted += [there.at(look.seeds), there.control.at(controlled(rule, look))]
+        return make_plan(wanted, self.fingerprints, self.store)
+
+    def _complete(self, case: Case, look: Look) -> bool:
+        key = case.claim, case.name, look
+        if key not in self._done:
+            rule = self.catalogue[case.claim].rule(case.part)
+            trained = self._tables(case, look.seeds, untrained=False)
+            control = self._tables(case, controlled(rule, look), untrained=True)
+            if not (trained.complete() and control.complete()):
+                return False
+            self._done.add(key)
+        return True
+
+    def there(self, case: Case) -> list[Look]:
+        """The looks whose tables are complete, from the first one on."""
+        if not case.roles:
+            return sequence((1,))
+        return list(takewhile(lambda look: self._complete(case, look), self.looks(case)))
 
     def _on_its_data(self, case: Case) -> Case:
         return case.given(self.train_images[case.dataset]) if case.dataset in self.train_images else case
 
-    def describe_plan(self, cases: list[Case]) -> str:
-        """What would be computed and what it would cost; nothing is downloaded."""
-        self.open_data(cases, offline=True)
+    def describe_plan(self, asked: Sequence[Asked]) -> str:
+        """What the next look at each case would compute and what it would cost; nothing is downloaded."""
+        self.open_data((case for case, _ in asked), offline=True)
         self.fingerprints |= dict.fromkeys(self.unavailable, UNSEEN)
-        lines = [describe(self.plan(cases), self.options.jobs or _cores())]
+        ahead = [(case, look) for case, test in asked if (look := self._ahead(case, test))]
+        lines = [describe(self.plan(ahead), self.options.jobs or _cores())]
+        later = [(case, look) for case, look in ahead if look.number]
+        if later:
+            lines.append(f"of these, {self._said(later)} for cases that are undecided so far")
         for name, reason in self.unavailable.items():
             lines.append(
                 f"{name}: counted with its {dataset_info(name).train_images:,} published training images and not "
@@ -96,7 +161,7 @@ class Session:
             )
         return "\n".join(lines)
 
-    def claim_folders(self, cases: list[Case]) -> None:
+    def claim_folders(self, asked: Sequence[Asked]) -> None:
         """Before anything is trained: results and store can be written, and the results are of nothing else.
 
         Raises:
@@ -107,60 +172,124 @@ class Session:
         try:
             try_writing(self.options.store)
         except HarnessError:
-            self.open_data(cases)
-            if self.unavailable or self.plan(cases).jobs:
+            self.open_data(case for case, _ in asked)
+            ahead = [(case, look) for case, test in asked if (look := self._ahead(case, test))]
+            if self.unavailable or self.plan(ahead).jobs:
                 raise
 
-    def compute(self, cases: list[Case]) -> None:
-        """Bring the data, then train and measure what is missing, within the budget."""
+    def compute(self, asked: Sequence[Asked]) -> None:
+        """Bring the data, then train and measure look after look: more seeds only where a case is undecided, until all
+        are decided, the last look is done, or the budget ends.
+        """
         self.store.sweep()
-        run_jobs = engine_named(self.options.engine)
         with stop_on_signals(Stop(self._deadline())) as stop:
-            self.open_data(cases)
-            jobs = self.plan(cases).jobs
-            if not jobs:
-                return
+            self.open_data(case for case, _ in asked)
+            for number in range(max((len(self.looks(case)) for case, _ in asked), default=0)):
+                ahead = [
+                    (case, look) for case, test in asked if (look := self._ahead(case, test)) and look.number <= number
+                ]
+                if number and ahead:
+                    self.say(self._said(ahead))
+                self._run(self.plan(self._cheapest_first(ahead, asked)).jobs, stop)
+                if self.outcome.stopped:
+                    return
+
+    def _run(self, jobs: list[Job], stop: Stop) -> None:
+        if not jobs:
+            return
+        try:
+            device = checked_device(jobs, self.options.device, self.options.results / "logs", stop)
+        except Interrupted:
+            self.outcome.stopped = True
+            return
+        workers = self.options.jobs or (1 if device == "cuda" else _cores())
+        settings = Settings(
+            self.options.store.absolute(),
+            _absolute(self.options.data_root),
+            device,
+            workers,
+            self.options.results / "logs",
+        )
+        run_jobs = engine_named(self.options.engine)
+        with progress(len(jobs)) as watcher:
+            outcome = run_jobs(jobs, settings, stop, watcher)
+        self.outcome = Outcome(self.outcome.failed | outcome.failed, outcome.stopped)
+
+    def _ahead(self, case: Case, test: Test) -> Look | None:
+        """The next look that a case needs; None where it is decided, all looks are done, or one of its runs failed."""
+        if not case.roles or case.dataset not in self.fingerprints or self.out_of_scope(case):
+            return None
+        looks, there = self.looks(case), self.there(case)
+        if self._failure(case, looks[min(len(there), len(looks) - 1)]):
+            return None
+        if there:
             try:
-                device = checked_device(jobs, self.options.device, self.options.results / "logs", stop)
-            except Interrupted:
-                self.outcome.stopped = True
-                return
-            workers = self.options.jobs or (1 if device == "cuda" else _cores())
-            settings = Settings(
-                self.options.store.absolute(),
-                _absolute(self.options.data_root),
-                device,
-                workers,
-                self.options.results / "logs",
-            )
-            with progress(len(jobs)) as watcher:
-                self.outcome = run_jobs(jobs, settings, stop, watcher)
+                settled = self.trial(case, test).settled(there)
+                if self.trial(case, test).judged(settled).decided:
+                    return None
+            except Exception:  # whatever its test raises is reported when that is its turn
+                return None
+        return looks[len(there)] if len(there) < len(looks) else None
+
+    def _cheapest_first(self, ahead: list[tuple[Case, Look]], asked: Sequence[Asked]) -> list[tuple[Case, Look]]:
+        """By what it may cost to decide a case: a seed's price times the seeds that it lacks if it goes on as it does.
+
+        Cases at their first look keep the order in which they were asked for.
+        """
+        tests = {(case.claim, case.name): test for case, test in asked}
+
+        def cost(pair: tuple[Case, Look]) -> float:
+            case, look = pair
+            if not look.number:
+                return 0.0
+            earlier = self.looks(case)[look.number - 1]
+            judged = self.trial(case, tests[case.claim, case.name]).judged(earlier)
+            seconds = sum(item.seconds or 0.0 for item in self.plan([pair]).items if item.job)
+            return seconds * seeds_to_decide(judged.effects, look)
+
+        return sorted(ahead, key=cost)
+
+    def _said(self, ahead: list[tuple[Case, Look]]) -> str:
+        most = max(look.seeds for _, look in ahead)
+        claims = ", ".join(dict.fromkeys(case.claim for case, _ in ahead))
+        return f"{len(ahead)} undecided case{'s' * (len(ahead) > 1)} get up to {most} seeds: {claims}"
+
+    def out_of_scope(self, case: Case) -> PremiseRecord | None:
+        """The premise that fails before anything is trained."""
+        return too_small(self.catalogue[case.claim].rule(case.part), case.dataset) if case.roles else None
 
     def _deadline(self) -> float | None:
         """Before the budget's end, so that there is time left to judge and report."""
         budget = self.options.budget
         return None if budget is None else self.began + budget - min(20.0, budget / 10)
 
-    def effects(self, dossier: Dossier) -> Effects:
-        """What the test of a case works with.
+    def look(self, case: Case, test: Test) -> Look:
+        """The look at which the case is to be judged: the first that decides, or the last that is there.
 
         Raises:
             HarnessError: its data are not to be had, or one of its runs failed.
-            NotRun: the session was stopped before its runs were done.
+            NotRun: the session was stopped before the runs of its first look were done.
         """
-        case = dossier.case
-        claim = self.catalogue[case.claim]
-        effects = Effects(claim, claim.rule(case.part), case.probes, dossier.measured)
         if not case.roles:
-            return effects
+            return Look(1, (1,))
         if case.dataset in self.unavailable:
             raise HarnessError(self.unavailable[case.dataset])
-        for run, requests in case.runs(self.fingerprints[case.dataset]):
-            if run.run_id in self.outcome.failed:
-                raise HarnessError(self.outcome.failed[run.run_id])
-            if self.outcome.stopped and any(self.store.meta(request.key(run.run_id)) is None for request in requests):
-                raise NotRun(f"stopped before {run} was trained and measured; the same command continues")
-        return effects
+        looks, there = self.looks(case), self.there(case)
+        if failure := self._failure(case, looks[min(len(there), len(looks) - 1)]):
+            raise HarnessError(failure)
+        if not there:
+            what = f"{case.claim} {case.name}"
+            raise NotRun(f"stopped before the runs of {what} were trained and measured; the same command continues")
+        return self.trial(case, test).settled(there)
+
+    def _failure(self, case: Case, look: Look) -> str | None:
+        """Why one of its runs failed in this session."""
+        there = self._on_its_data(case)
+        for which in (there.at(look.seeds), there.control.at(look.seeds)):
+            for run, _ in which.runs(self.fingerprints[case.dataset]):
+                if run.run_id in self.outcome.failed:
+                    return self.outcome.failed[run.run_id]
+        return None
 
     def dossier(self, case: Case, test: str | None) -> Dossier:
         """What leaves the evidence of a case."""

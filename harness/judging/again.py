@@ -13,8 +13,11 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.judging.effects import Effects
 from harness.judging.evidence import Effect, Evidence, Verdict, read_all_evidence
-from harness.judging.measured import FromResults
-from harness.plan.catalogue import Catalogue
+from harness.judging.looks import sequence
+from harness.judging.measured import FromResults, of_random_weights, tables_of
+from harness.judging.trial import Trial
+from harness.judging.weigh import Judged
+from harness.plan.catalogue import Catalogue, Claim
 from harness.plan.study import Study
 from harness.plan.wanted import Wanted, in_full
 
@@ -31,7 +34,7 @@ class ClaimTest:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Again:
     """One case, as its evidence has it and as it comes out today.
 
     Attributes:
@@ -51,7 +54,7 @@ class Judged:
 
 def judge_again(
     results: Path, catalogue: Catalogue, tests: Mapping[tuple[str, str | None], ClaimTest]
-) -> Iterator[Judged]:
+) -> Iterator[Again]:
     """Judge each case of a results folder that has a verdict.
 
     Args:
@@ -61,24 +64,40 @@ def judge_again(
         HarnessError: an evidence file is not evidence.
     """
     for (claim, name), evidence in read_all_evidence(results).items():
-        if evidence.verdict == "not run":
+        if evidence.verdict == "not run" or (evidence.verdict == "out of scope" and not evidence.tables):
             continue
         case = f"{claim} {name}"
         test = tests.get((claim, evidence.rule.part))
         try:
             if test is None:
                 raise HarnessError("no test of today judges it")
-            rule = catalogue[claim].rule(evidence.rule.part)
-            tables = FromResults(results, evidence, test.probes)
-            effects = Effects(catalogue[claim], rule, test.probes, tables)
-            test.measure(effects)
-            verdict, _ = effects.judge()
+            judged = judged_again(results, evidence, catalogue[claim], test)
         except HarnessError as error:
-            yield Judged(case, evidence.verdict, None, [str(error)])
+            yield Again(case, evidence.verdict, None, [str(error)])
             continue
+        rule = catalogue[claim].rule(evidence.rule.part)
         why = ["another rule"] if rule.sha256 != evidence.rule.sha256 else []
-        why += [f"another statistic: {change}" for change in changes(evidence, effects.in_order())]
-        yield Judged(case, evidence.verdict, verdict, why)
+        if evidence.look and judged.look.seeds != evidence.look.seeds:
+            why.append(f"decided at {judged.look.seeds} seeds instead of {evidence.look.seeds}")
+        why += [f"another statistic: {change}" for change in changes(evidence, judged.effects)]
+        yield Again(case, evidence.verdict, judged.verdict, why)
+
+
+def judged_again(results: Path, evidence: Evidence, claim: Claim, test: ClaimTest) -> Judged:
+    """The verdict of the first look that decides, at most of the one that was judged."""
+    tables = tables_of(results, evidence)
+    seeds = max(len(evidence.case.seeds), 1)
+    looks = tuple(evidence.look.of) if evidence.look else (seeds,)
+    trial = Trial(
+        claim,
+        claim.rule(evidence.rule.part),
+        test.probes,
+        test.measure,
+        lambda count, untrained: FromResults(evidence, tables, count, untrained),
+        looks,
+        has_control=any(map(of_random_weights, tables)),
+    )
+    return trial.judged(trial.settled([look for look in sequence(looks) if look.seeds <= seeds]))
 
 
 def changes(evidence: Evidence, today: list[Effect]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from harness.data.catalogue import DATASETS, DatasetInfo
+from harness.judging.evidence import SINGLE_SEED
 from harness.plan.case import Case
 from harness.plan.catalogue import Claim
 from harness.plan.recipe import PAPER, Recipe, recipe_from
@@ -63,7 +64,7 @@ def deviations(claim: Claim, case: Case, dataset_title: str) -> list[str]:
         found += _epochs(claim, case)
         found += _recipe(claim, case)
     if len(case.seeds) == 1:
-        found.append("single seed")
+        found.append(SINGLE_SEED)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,16 +15,21 @@ from harness.judging.evidence import (
     CaseRecord,
     Effect,
     Evidence,
+    LookRecord,
     PaperValue,
+    PremiseRecord,
     Provenance,
     RuleRecord,
     Verdict,
     write_evidence,
 )
+from harness.judging.looks import Look
 from harness.judging.measured import FromStore
-from harness.judging.verdict import by_protocol
+from harness.judging.trial import controlled
+from harness.judging.verdict import by_protocol, unmet
+from harness.judging.weigh import Judged
 from harness.plan.case import NO_DATA, Case
-from harness.plan.catalogue import Catalogue
+from harness.plan.catalogue import Catalogue, Rule
 from harness.plan.run import Run
 from harness.plan.wanted import ProbeRequest
 from harness.store import Store
@@ -65,24 +70,55 @@ class Dossier:
     test: str | None
     _began: float = field(default_factory=time.monotonic)
 
-    @cached_property
-    def measured(self) -> FromStore:
-        """What the store holds of the case."""
-        return FromStore(self.case, self.ground.fingerprints.get(self.case.dataset, ""), self.ground.store)
-
-    def judged(self, verdict: Verdict, reason: str, effects: list[Effect]) -> None:
+    def judged(self, judged: Judged) -> Evidence:
         """With the tables behind it."""
-        self._write(verdict, reason, effects, self.measured.copy_to(self.ground.results))
+        look, results = judged.look, self.ground.results
+        case = self.case.at(look.seeds) if self.case.roles else self.case
+        dossier = replace(self, case=case)
+        if not case.roles:
+            return dossier._write(judged.verdict, judged.reason, judged.effects)
+        asked = list(case.probes)
+        others = [probe for probe in case.all_probes if probe not in asked]
+        trained = dossier._tables(case)
+        control = dossier._tables(case.at(controlled(self.rule, look)).control)
+        return dossier._write(
+            judged.verdict,
+            judged.reason,
+            judged.effects,
+            premises=judged.premises,
+            look=look,
+            tables=trained.copy_to(results, asked),
+            support=[*trained.copy_to(results, others), *control.copy_to(results, asked)],
+        )
+
+    def out_of_scope(self, premise: PremiseRecord) -> None:
+        """That a premise fails before anything is trained."""
+        self._write("out of scope", unmet([premise]), [], premises=[premise])
 
     def not_run(self, reason: str, *, fault: bool = False) -> None:
         """That there is no verdict, and why; whether that is a fault of the harness."""
-        self._write("not run", reason, [], [], fault=fault)
+        self._write("not run", reason, [], fault=fault)
+
+    @property
+    def rule(self) -> Rule:
+        return self.ground.catalogue[self.case.claim].rule(self.case.part)
+
+    def _tables(self, case: Case) -> FromStore:
+        return FromStore(case, self.ground.fingerprints[case.dataset], self.ground.store)
 
     def _write(
-        self, verdict: Verdict, reason: str, effects: list[Effect], tables: list[str], *, fault: bool = False
-    ) -> None:
-        case, claim = self.case, self.ground.catalogue[self.case.claim]
-        rule = claim.rule(case.part)
+        self,
+        verdict: Verdict,
+        reason: str,
+        effects: list[Effect],
+        *,
+        premises: Sequence[PremiseRecord] = (),
+        look: Look | None = None,
+        tables: Sequence[str] = (),
+        support: Sequence[str] = (),
+        fault: bool = False,
+    ) -> Evidence:
+        case, claim, rule = self.case, self.ground.catalogue[self.case.claim], self.rule
         title = "no data" if case.dataset == NO_DATA else self.ground.titles.get(case.dataset, case.dataset)
         evidence = Evidence(
             claim=claim.id,
@@ -95,22 +131,27 @@ class Dossier:
                 models={role: str(player) for role, player in case.players.items()},
                 seeds=case.seeds,
                 studies=case.points,
+                floors={role: floor for role, floor in case.profile.floors.items() if role in case.roles},
             ),
             verdict=verdict,
             fault=fault,
             reason=reason,
+            look=None if look is None else LookRecord(seeds=look.seeds, of=list(look.of), level=look.level),
+            premises=list(premises),
             effects=effects,
-            protocols=by_protocol(effects),
+            protocols={} if look is None else by_protocol(effects, look),
             paper=[
                 PaperValue(name=wanted.name, value=wanted.paper, source=wanted.source or claim.figure)
                 for wanted in rule.effects
                 if wanted.paper is not None
             ],
             deviations=deviations(claim, case, title),
-            tables=tables,
+            tables=list(tables),
+            support=list(support),
             provenance=self._provenance(),
         )
         write_evidence(self.ground.results, case.name, evidence)
+        return evidence
 
     def _provenance(self) -> Provenance:
         fingerprint = self.ground.fingerprints.get(self.case.dataset)

@@ -162,7 +162,8 @@ class Effects:
             HarnessError: something was not measured.
         """
         there = {*self.found, *self.estimates, *self.premises}
-        missing = [named.name for named in (*self.rule.effects, *self.rule.premises) if named.name not in there]
+        wanted = [*(each.name for each in self.rule.effects), *(each.name for each in self.rule.premises)]
+        missing = [name for name in wanted if name not in there]
         if missing:
             raise HarnessError(
                 f"claim {self.claim.id}: the rule also wants {missing[0]!r}, which the test did not measure"

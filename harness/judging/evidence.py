@@ -15,6 +15,10 @@ Verdict = Literal["reproduced", "contradicted", "negligible", "inconclusive", "o
 DECIDED: tuple[Verdict, ...] = ("reproduced", "contradicted", "negligible", "out of scope")  # seeds change nothing
 
 
+OFF_PROTOCOL = {"reproduced": "agrees", "contradicted": "disagrees"}
+SINGLE_SEED = "single seed"
+
+
 class Record(BaseModel):
     """A part of the evidence: immutable, and nothing in it that the schema does not name."""
 
@@ -88,6 +92,7 @@ class CaseRecord(Record):
     models: dict[str, str]
     seeds: list[int]
     studies: dict[str, Point] = {}  # of the roles that are points of a study
+    floors: dict[str, float] = {}  # role -> least test accuracy (share) of a network that has learned
 
 
 class RuleRecord(Record):
@@ -134,7 +139,18 @@ class Evidence(Record):
     paper: list[PaperValue]
     deviations: list[str]
     tables: list[str]  # relative to the results folder
+    support: list[str] = []  # tables of premises and of untrained networks, likewise
     provenance: Provenance
+
+    @property
+    def faithful(self) -> bool:
+        """Whether it was done as the paper did: its data, networks and schedule. It has a single seed itself."""
+        return all(deviation == SINGLE_SEED for deviation in self.deviations)
+
+    @property
+    def spoken(self) -> str:
+        """The verdict as a person is told: off the paper's protocol nothing is said of the paper itself."""
+        return self.verdict if self.faithful else OFF_PROTOCOL.get(self.verdict, self.verdict)
 
     def to_json(self) -> str:
         return self.model_dump_json(by_alias=True, indent=2) + "\n"

@@ -47,7 +47,7 @@ def result_set(profile: Profile) -> ResultSet:
         for name, _ in players
         if name.startswith(SUBJECT)
     ]
-    said = profile.model_dump(mode="json", exclude={"roles"})
+    said = profile.model_dump(mode="json", exclude={"roles", "most_seeds"})
     return ResultSet(profile=profile.name, subject=", ".join(subjects) or None, digest=digest([said, cast]))
 
 

@@ -50,8 +50,9 @@ class Look:
         return self.seeds == self.of[-1]
 
 
-def first_look(of: Sequence[int]) -> Look:
-    return Look(of[0], tuple(of))
+def sequence(seeds: Sequence[int]) -> list[Look]:
+    """The looks of a plan."""
+    return [Look(count, tuple(seeds)) for count in seeds]
 
 
 @cache

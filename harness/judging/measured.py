@@ -2,21 +2,25 @@
 
 A table says in columns what it holds, whatever its file is called: whose network (`role`, `model`, `seed`), which point
 of a study (`of`, `study`, `at`), what was measured (`probe`), of which weights (`after`: the share of the epochs behind
-the warm-up), and the parameters that tell one protocol from another (`ProbeKind.told`).
+the warm-up; `untrained`: none of these, but random ones), and the parameters that tell one protocol from another
+(`ProbeKind.told`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import HarnessError, nearest
 from harness.judging.evidence import Evidence
-from harness.plan.case import Case
+from harness.plan.case import LEARNED, Case
 from harness.plan.study import Point
-from harness.plan.wanted import Wanted
+from harness.plan.wanted import Wanted, wanted
 from harness.probes.kinds import PROBES
 from harness.store import Store
 from harness.store.files import write_atomically
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 NETWORK = ("role", "model", "seed")
 POINT = ("of", "study", "at")
 MEASURED = ("probe", "after")
+UNTRAINED = "untrained"  # a column only where the weights are random
 
 
 class Measured(Protocol):
@@ -36,7 +41,19 @@ class Measured(Protocol):
     Attributes:
         roles: in the order in which the test names them.
         points: of those that are points of a study.
+        dataset: on which.
+        accuracies: probes that say whether the networks have learned.
+        floors: role -> least test accuracy of a network that has.
     """
+
+    @property
+    def dataset(self) -> str: ...
+
+    @property
+    def accuracies(self) -> Sequence[Wanted]: ...
+
+    @property
+    def floors(self) -> Mapping[str, float]: ...
 
     @property
     def roles(self) -> tuple[str, ...]: ...
@@ -65,6 +82,18 @@ class FromStore:
     _read: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
+    def dataset(self) -> str:
+        return self.case.dataset
+
+    @property
+    def accuracies(self) -> list[Wanted]:
+        return [] if self.case.untrained else [probe for probe in self.case.all_probes if probe.probe == LEARNED]
+
+    @property
+    def floors(self) -> Mapping[str, float]:
+        return self.case.profile.floors
+
+    @property
     def roles(self) -> tuple[str, ...]:
         return self.case.roles
 
@@ -89,7 +118,12 @@ class FromStore:
             self._read[key] = read_parquet(artifact.path / "table.parquet")
         return self._read[key]
 
-    def copy_to(self, results: Path) -> list[str]:
+    def complete(self) -> bool:
+        """Whether all tables are there."""
+        runs = self.case.runs(self.fingerprint)
+        return all(self.store.meta(request.key(run.run_id)) for run, requests in runs for request in requests)
+
+    def copy_to(self, results: Path, probes: Sequence[Wanted]) -> list[str]:
         """Write one table a probe, for all networks and seeds of the case: the results folder stands alone.
 
         Returns:
@@ -98,7 +132,7 @@ class FromStore:
         import pandas as pd
 
         paths = []
-        for probe in self.case.probes:
+        for probe in probes:
             parts = [
                 self.read(role, probe, seed).assign(**self._about(role, probe, seed))
                 for role in self.roles
@@ -107,7 +141,8 @@ class FromStore:
             table = pd.concat(parts, ignore_index=True)
             first = [*NETWORK, *POINT, *MEASURED, *PROBES[probe.probe].told]
             table = table[first + [column for column in table.columns if column not in first]]
-            relative = Path("tables") / self.case.claim / self.case.name / f"{probe.name}.parquet"
+            name = f"untrained-{probe.name}" if self.case.untrained else probe.name
+            relative = Path("tables") / self.case.claim / self.case.name / f"{name}.parquet"
             write_atomically(results / relative, to_parquet(table))
             paths.append(relative.as_posix())
         return paths
@@ -116,7 +151,9 @@ class FromStore:
         parameters = self.case.request(role, probe, seed).parameters
         told = {name: getattr(parameters, name) for name in PROBES[probe.probe].told}
         network = {"role": role, "model": str(self.case.players[role]), "seed": seed}
-        return network | in_columns(self.points.get(role)) | {"probe": probe.probe, "after": float(probe.after)} | told
+        weights = {UNTRAINED: True} if self.case.untrained else {}
+        about = {"probe": probe.probe, "after": float(probe.after)} | weights
+        return network | in_columns(self.points.get(role)) | about | told
 
 
 def in_columns(point: Point | None) -> dict[str, str]:
@@ -128,12 +165,37 @@ def in_columns(point: Point | None) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class FromResults:
-    """The copies in a results folder, found by what their columns say."""
+    """The copies in a results folder, found by what their columns say.
 
-    results: Path
+    Attributes:
+        tables: of the case, all that its evidence names.
+        count: seeds, the first so many; None for all.
+        untrained: whether of the networks with random weights.
+    """
+
     evidence: Evidence
-    wanted: tuple[Wanted, ...]
-    _found: dict[Wanted, pd.DataFrame] = field(default_factory=dict)
+    tables: Sequence[pd.DataFrame]
+    count: int | None = None
+    untrained: bool = False
+
+    @property
+    def dataset(self) -> str:
+        return self.evidence.case.dataset
+
+    @cached_property
+    def mine(self) -> list[pd.DataFrame]:
+        return [table for table in self.tables if of_random_weights(table) == self.untrained]
+
+    @property
+    def accuracies(self) -> list[Wanted]:
+        if self.untrained or self.evidence.look is None:  # it was not asked for before there were looks
+            return []
+        found = [table.iloc[0]["after"] for table in self.mine if table.iloc[0]["probe"] == LEARNED]
+        return [wanted(LEARNED, after=Fraction(after).limit_denominator(100)) for after in found]
+
+    @property
+    def floors(self) -> Mapping[str, float]:
+        return self.evidence.case.floors
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -145,31 +207,36 @@ class FromResults:
 
     @property
     def seeds(self) -> Sequence[int]:
-        return self.evidence.case.seeds
+        return self.evidence.case.seeds[: self.count]
 
     def read(self, role: str, probe: Wanted, seed: int) -> pd.DataFrame:
         table = self._table(probe)
         mine = table[(table["role"] == role) & (table["seed"] == seed)]
         if mine.empty:
-            raise HarnessError(f"the {probe.probe} table in {self.results} has no rows of {role}, seed {seed}")
-        about = [*NETWORK, *POINT, *MEASURED, *PROBES[probe.probe].told]
+            raise HarnessError(f"the table of {probe.name} has no rows of {role}, seed {seed}")
+        about = [*NETWORK, *POINT, *MEASURED, UNTRAINED, *PROBES[probe.probe].told]
         return mine.drop(columns=[column for column in about if column in mine]).reset_index(drop=True)
 
     def _table(self, probe: Wanted) -> pd.DataFrame:
-        if not self._found:
-            self._match()
-        if probe not in self._found:
-            there = [f"{self.results / path}" for path in self.evidence.tables]
-            raise HarnessError(f"no table of {probe.name} among {', '.join(there) or 'no tables at all'}")
-        return self._found[probe]
+        """The one that was asked for with this probe; of several, the one that is otherwise most as probes are."""
+        found = [table for table in self.mine if holds(table, probe)]
+        if not found:
+            there = ", ".join(self.evidence.tables) or "no tables at all"
+            raise HarnessError(f"no table of {probe.name} among {there}")
+        return max(found, key=lambda table: usual(table, probe))
 
-    def _match(self) -> None:
-        """Each table to the probe that it holds; a probe with more to tell chooses first."""
-        tables = [table_of(self.results / path) for path in self.evidence.tables]
-        for probe in sorted(self.wanted, key=lambda probe: -len(probe.changes)):
-            fitting = [number for number, table in enumerate(tables) if holds(table, probe)]
-            if fitting:
-                self._found[probe] = tables.pop(fitting[0])
+
+def tables_of(results: Path, evidence: Evidence) -> list[pd.DataFrame]:
+    """All tables that a piece of evidence names.
+
+    Raises:
+        HarnessError: one cannot be read.
+    """
+    return [table_of(results / path) for path in (*evidence.tables, *evidence.support)]
+
+
+def of_random_weights(table: pd.DataFrame) -> bool:
+    return UNTRAINED in table and bool(table[UNTRAINED].iloc[0])
 
 
 def table_of(path: Path) -> pd.DataFrame:
@@ -196,9 +263,16 @@ def table_of(path: Path) -> pd.DataFrame:
 def holds(table: pd.DataFrame, probe: Wanted) -> bool:
     """Whether a table is what this probe was asked for."""
     first = table.iloc[0]
-    if first["probe"] != probe.probe or first["after"] != float(probe.after):
+    if first["probe"] != probe.probe or not math.isclose(first["after"], float(probe.after)):
         return False
     return all(first[key] == value for key, value in probe.changes if key in PROBES[probe.probe].told)
+
+
+def usual(table: pd.DataFrame, probe: Wanted) -> int:
+    """How many of the parameters that a table tells, and the probe does not change, are at their default."""
+    first, kind = table.iloc[0], PROBES[probe.probe]
+    there = [name for name in kind.told if name in table and name not in dict(probe.changes)]
+    return sum(first[name] == kind.parameters.model_fields[name].default for name in there)
 
 
 def known_role(claim: str, role: str, roles: Sequence[str]) -> str:

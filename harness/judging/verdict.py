@@ -35,7 +35,10 @@ def judge(effects: Sequence[Effect], premises: Sequence[PremiseRecord], look: Lo
             return "contradicted", f"{shown(effect)} lies below {effect.null:g}."
     for effect in sorted(deciding, key=lambda effect: chance(effect.small)):
         if chance(effect.small) <= corrected:
-            return "negligible", f"{shown(effect)} lies within a quarter of the paper's own size around {effect.null:g}."
+            return (
+                "negligible",
+                f"{shown(effect)} lies within a quarter of the paper's own size around {effect.null:g}.",
+            )
     return "inconclusive", undecided(deciding, error, look)
 
 
@@ -105,3 +108,16 @@ def detectable(effect: Effect, error: float) -> float | None:
     freedom = effect.n - 1
     reach = float(stats.t.ppf(1 - error, freedom))
     return (effect.high - effect.value) * (1 + float(stats.t.ppf(POWER, freedom)) / reach)
+
+
+def seeds_to_decide(effects: Sequence[Effect], look: Look) -> int:
+    """Seeds until the most open effect would leave its null, if mean and spread stay; at most those of the last look.
+
+    It orders what is computed next, and decides nothing.
+    """
+    needed = [look.seeds]
+    for effect in effects:
+        if effect.decides and effect.value is not None and effect.high is not None and effect.value != effect.null:
+            missing = (effect.high - effect.value) / abs(effect.value - effect.null)
+            needed.append(math.ceil(effect.n * min(missing, 10.0) ** 2))
+    return min(max(needed), look.of[-1])

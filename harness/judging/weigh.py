@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.data.catalogue import dataset_info
@@ -12,14 +11,11 @@ from harness.judging.effects import Effects
 from harness.judging.evidence import DECIDED, Control, Effect, PremiseRecord, Verdict
 from harness.judging.learned import learned
 from harness.judging.looks import Look
-from harness.judging.measured import Measured
 from harness.judging.statistics import Estimate, Replicate, estimate
 from harness.judging.verdict import SMALL, judge
-from harness.plan.catalogue import Claim, EffectRule, Rule
-from harness.plan.wanted import Wanted
+from harness.plan.catalogue import EffectRule, Rule
 
 ABOVE_UNTRAINED = "{}, above the untrained network"
-Test = Callable[[Effects], None]
 
 
 @dataclass(frozen=True)
@@ -144,31 +140,3 @@ def gain(trained: Replicate, random: Replicate) -> Replicate:
         samples=trained.samples,
         sample=trained.sample,
     )
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A case with the test that judges it: what can be said of it after each look.
-
-    Attributes:
-        table: where its tables are, with so many seeds, of its trained or untrained networks.
-    """
-
-    claim: Claim
-    rule: Rule
-    probes: tuple[Wanted, ...]
-    test: Test
-    table: Callable[[int, bool], Measured]
-    seen: Mapping[bool, dict[tuple[str, int], Replicate]]
-
-    def effects(self, seeds: int, *, untrained: bool = False) -> Effects:
-        """For the test to fill."""
-        return Effects(self.claim, self.rule, self.probes, self.table(seeds, untrained), self.seen[untrained])
-
-    def controlled(self, seeds: int, first: int) -> int:
-        """Seeds of its control: those of the first look tell what random weights do; a rule may compare with all."""
-        return seeds if any(rule.trained for rule in self.rule.effects) else min(seeds, first)
-
-
-def sequence(looks: Sequence[int]) -> list[Look]:
-    return [Look(seeds, tuple(looks)) for seeds in looks]

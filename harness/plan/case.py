@@ -95,7 +95,7 @@ class Case:
     @cached_property
     def all_probes(self) -> tuple[Wanted, ...]:
         """What its test asks for, and, wherever it looks at a network, whether that one has learned."""
-        if self.untrained:
+        if self.untrained or not self.roles:
             return self.probes
         there = {probe.after for probe in self.probes if probe.probe == LEARNED}
         images = None if self._test_images <= LEARNED_IMAGES else LEARNED_IMAGES

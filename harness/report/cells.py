@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-SIGNS = {"reproduced": "✓", "contradicted": "✗", "inconclusive": "?", "not run": "–", "error": "!"}
+SIGNS = {
+    "reproduced": "✓",
+    "agrees": "✓",
+    "contradicted": "✗",
+    "disagrees": "✗",
+    "negligible": "≈",
+    "inconclusive": "?",
+    "out of scope": "∅",
+    "not run": "–",
+    "error": "!",
+}
 
 
 @dataclass(frozen=True)

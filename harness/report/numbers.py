@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from harness.judging.evidence import Effect
+from harness.judging.evidence import Control, Effect
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
 
 
-def decimals(effect: Effect) -> int:
+def decimals(effect: Effect | Control) -> int:
     """Decimals that show two digits of half the interval, or three of the value where there is no interval."""
     bounds = [bound for bound in (effect.low, effect.high) if bound is not None and math.isfinite(bound)]
     width = max(bounds) - min(bounds) if bounds else 0.0
@@ -45,10 +45,10 @@ def plain(value: float) -> str:
 
 def percent(level: float) -> str:
     """`0.95` is `95 %`."""
-    return f"{100 * level:g}\N{NO-BREAK SPACE}%"
+    return f"{100 * level:.4g}\N{NO-BREAK SPACE}%"
 
 
-def interval(effect: Effect) -> str:
+def interval(effect: Effect | Control) -> str:
     """`[0.12, 0.34]`, or nothing where the effect has no interval."""
     if effect.low is None and effect.high is None:
         return ""

@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.judging.evidence import Effect
+from harness.judging.evidence import Control, Effect
 from harness.report import numbers
 from harness.report.cells import badge
 from harness.report.disputes import protocol_table
@@ -23,8 +23,12 @@ from harness.store.files import write_atomically
 
 MEANINGS = {
     "reproduced": "the whole interval of every deciding effect lies above its null, the value of no effect.",
-    "contradicted": "the whole interval of at least one deciding effect lies below its null.",
+    "agrees": "the same, off the paper's protocol: other data, networks or schedule.",
+    "contradicted": "at least one deciding effect lies below its null, after Holm's correction over all of them.",
+    "disagrees": "the same, off the paper's protocol.",
+    "negligible": "an effect lies within a quarter of the paper's own size around its null: too small to be it.",
     "inconclusive": "anything else: an interval contains its null, so this design is too small to tell.",
+    "out of scope": "a premise of the claim does not hold here.",
     "not run": "nothing was judged here, for the reason that is given.",
     "error": "a fault of the harness, of the data or of the machine kept the case from being judged.",
 }
@@ -93,7 +97,7 @@ def test_link(results: Path, root: Path, test: str) -> Markup:
     return Markup('<a href="{}#L{}"><code>{}</code></a>').format(target, line, test)
 
 
-def exact_value(effect: Effect) -> Markup:
+def exact_value(effect: Effect | Control) -> Markup:
     """The effect's value, rounded to see, whole for whoever reads the page with a program."""
     shown = numbers.fixed(effect.value, numbers.decimals(effect))
     return Markup(shown) if effect.value is None else data(effect.value, shown)

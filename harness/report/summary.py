@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
 from harness.errors import HarnessError
-from harness.judging.evidence import Effect, Evidence, PaperValue, Verdict, read_all_evidence
+from harness.judging.evidence import OFF_PROTOCOL, Effect, Evidence, PaperValue, Verdict, read_all_evidence
+from harness.judging.verdict import p_value
 from harness.plan.catalogue import Catalogue, Claim
 
 NO_EVIDENCE = "No evidence in this folder: no test for it yet, or its test was not selected."
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 FAULT = "error"
+OUTCOMES = [name for verdict in VERDICTS for name in (verdict, OFF_PROTOCOL.get(verdict)) if name] + [FAULT]
+FALSE_DISCOVERIES = 0.05
 
 
 @dataclass(frozen=True)
 class Case:
-    """One evidence file and what is odd about it."""
+    """One evidence file and what is odd about it.
+
+    Attributes:
+        discovery: whether its verdict is among those of which 5 % may be false in the whole report; None where it has
+            none that a test decided.
+    """
 
     name: str
     evidence: Evidence
     warnings: list[str]
+    discovery: bool | None = None
 
     @property
     def outcome(self) -> str:
-        """The verdict; or that there was a fault, which is none."""
-        return FAULT if self.evidence.fault else self.evidence.verdict
+        """The verdict as it is said; or that there was a fault, which is none."""
+        return FAULT if self.evidence.fault else self.evidence.spoken
+
+    def beside(self, effect: Effect) -> str | None:
+        """Where the paper's single run lies beside our prediction of one more; None off its protocol."""
+        if effect.predicted is None or not self.evidence.faithful:
+            return None
+        low, high = effect.predicted
+        for paper in self.paper(effect.name):
+            where = "below" if paper.value < low else "above" if paper.value > high else "within"
+            return f"{where} what one more run of ours would give"
+        return None
 
     @property
     def deciding(self) -> list[Effect]:
@@ -97,7 +116,7 @@ class Summary:
         """Verdict -> number of rows in the verdict table, in the order of the legend."""
         counts = Counter(case.outcome for section in self.sections for case in section.cases)
         counts["not run"] += sum(len(section.gaps) for section in self.sections)
-        return {name: counts[name] for name in (*VERDICTS, FAULT) if name != FAULT or counts[FAULT]}
+        return {name: counts[name] for name in OUTCOMES if counts[name] or name in VERDICTS}
 
     @property
     def period(self) -> str:
@@ -147,11 +166,29 @@ def summarise(results: Path, catalogue: Catalogue) -> Summary:
         HarnessError: an evidence file is not evidence of this schema.
     """
     cases: dict[str, list[Case]] = {}
-    for (claim, name), evidence in read_all_evidence(results).items():
-        cases.setdefault(claim, []).append(Case(name, evidence, warnings(evidence, catalogue)))
+    everything = read_all_evidence(results)
+    found = discoveries(everything)
+    for (claim, name), evidence in everything.items():
+        case = Case(name, evidence, warnings(evidence, catalogue), found.get((claim, name)))
+        cases.setdefault(claim, []).append(case)
     known = [section_of(claim, cases.pop(claim.id, [])) for claim in catalogue.claims.values()]
     unknown = [stranger(claim, found) for claim, found in cases.items()]
     return Summary(results.resolve().name, catalogue.path.name, catalogue.path.parents[1], known + unknown)
+
+
+def discoveries(everything: Mapping[tuple[str, str], Evidence]) -> dict[tuple[str, str], bool]:
+    """Which verdicts survive among all of a report, where 5 % of those may be false (Benjamini & Yekutieli 2001).
+
+    Cases share networks, and so are not independent.
+    """
+    from scipy.stats import false_discovery_control
+
+    found = {key: p_value(each.verdict, each.effects) for key, each in everything.items() if each.look}
+    known = {key: p for key, p in found.items() if p is not None}
+    if not known:
+        return {}
+    adjusted = false_discovery_control(list(known.values()), method="by")
+    return {key: bool(p <= FALSE_DISCOVERIES) for key, p in zip(known, adjusted, strict=True)}
 
 
 def section_of(claim: Claim, cases: list[Case]) -> Section:

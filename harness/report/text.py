@@ -16,6 +16,7 @@ from harness.report.summary import Case, Summary
 HEAD = {"claim": 5, "case": 22, "verdict": 12}
 EFFECT = {"effect": 34, "value [interval]": 32, "paper": 8}
 NARROWEST, WIDEST = 60, 120
+UNJUDGED = ("not run", "out of scope")  # why says more than numbers
 HELD = "\N{NO-BREAK SPACE}"
 
 
@@ -64,8 +65,9 @@ def verdict_lines(summary: Summary, width: int | None = None) -> str:
     lines = table.lines(list(HEAD), [list(EFFECT)])
     lines.append(" ".join("-" * size for size in table.case + table.effect) if table.beside else "-" * width)
     for claim, case in cases:
-        lines += table.lines((claim, case.name, case.outcome), [effect_cells(case, effect) for effect in case.deciding])
-        said = [case.evidence.reason] if case.evidence.verdict == "not run" else []
+        effects = [] if case.evidence.verdict in UNJUDGED else case.deciding
+        lines += table.lines((claim, case.name, case.outcome), [effect_cells(case, effect) for effect in effects])
+        said = [case.evidence.reason] if case.evidence.verdict in UNJUDGED else []
         lines += [line for text in [*said, *case.warnings] for line in note(text, width)]
     missing = [gap.name for section in summary.sections for gap in section.gaps]
     if missing:
