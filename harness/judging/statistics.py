@@ -36,7 +36,9 @@ class Estimate:
     """A mean over replicates.
 
     Attributes:
-        errors: by what it may be off, seen in different ways; the one that allows least to be said counts.
+        error: by what it may be off.
+        least: half an interval of whatever level is no narrower: the standard error by the choice of samples, which
+            no agreement of a few seeds removes, or what rounding hides.
         n: replicates.
         replicate: what was repeated: "seed", or the sample of a probe.
         spread: standard deviation of one more replicate, with its degrees of freedom; None for a single one.
@@ -44,27 +46,29 @@ class Estimate:
     """
 
     value: float
-    errors: tuple[Error, ...]
+    error: Error
     n: int
     replicate: str
+    least: float = 0.0
     spread: Error | None = None
     between: float | None = None
 
     def interval(self, level: float) -> tuple[float, float]:
         """Two-sided, by Student's t."""
-        half = max(student((1 + level) / 2, error.freedom) * error.size for error in self.errors)
+        half = max(student((1 + level) / 2, self.error.freedom) * self.error.size, self.least)
         return self.value - half, self.value + half
 
     def chance(self, bound: float, *, above: bool) -> float:
         """One-sided p-value: of such a mean or one farther above (or below) the bound, if the truth is not beyond."""
         distance = self.value - bound if above else bound - self.value
-        return max(tail(distance, error) for error in self.errors)
+        p = tail(distance, self.error)
+        return p if distance > self.least else max(p, 0.5)
 
     def predicted(self, level: float = 0.95) -> tuple[float, float] | None:
         """Interval for one more run; None for a single replicate."""
         if self.spread is None:
             return None
-        scale = math.sqrt(self.spread.size**2 + max(error.size for error in self.errors) ** 2)
+        scale = math.hypot(self.spread.size, max(self.error.size, self.least))
         half = student((1 + level) / 2, self.spread.freedom) * scale
         return self.value - half, self.value + half
 
@@ -134,9 +138,8 @@ def estimate(replicates: Sequence[Replicate], *, paired: bool) -> Estimate:
     within = sum(each.variance for each in replicates) / n
     known = not math.isnan(within)
     between = max(0.0, 1 - within / spread.size**2) if spread.size and known else None
-    errors = [Error(spread.size / math.sqrt(n), spread.freedom)]
-    errors += [Error(math.sqrt(within / n), math.inf)] if known else []
-    return Estimate(mean, tuple(errors), n, "seed", spread, between)
+    error = Error(spread.size / math.sqrt(n), spread.freedom)
+    return Estimate(mean, error, n, "seed", math.sqrt(within / n) if known else 0.0, spread, between)
 
 
 def alone(only: Replicate) -> Estimate:
@@ -144,15 +147,15 @@ def alone(only: Replicate) -> Estimate:
     groups = min(only.samples, GROUPS_ALONE)
     enough = only.samples >= LEAST_SAMPLES and not math.isnan(only.variance)
     error = Error(math.sqrt(only.variance), groups - 1) if enough else Error(math.inf, 1)
-    rounding = Error(only.step / math.sqrt(12), math.inf)
-    return Estimate(only.value, (error, rounding), only.samples, only.sample)
+    rounding = student(0.975, math.inf) * only.step / math.sqrt(12)
+    return Estimate(only.value, error, only.samples, only.sample, rounding)
 
 
 def over_draws(values: Sequence[float], replicate: str) -> Estimate:
     """The mean of a number over independent draws, at least two."""
     n = len(values)
     spread = Error(deviation(values, 0.0), n - 1)
-    return Estimate(sum(values) / n, (Error(spread.size / math.sqrt(n), n - 1),), n, replicate, spread)
+    return Estimate(sum(values) / n, Error(spread.size / math.sqrt(n), n - 1), n, replicate, spread=spread)
 
 
 def deviation(values: Sequence[float], step: float) -> float:

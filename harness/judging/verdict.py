@@ -25,20 +25,18 @@ def judge(effects: Sequence[Effect], premises: Sequence[PremiseRecord], look: Lo
         return "out of scope", unmet(failing)
     deciding = [effect for effect in effects if effect.decides]
     error = (1 - look.level) / 2
-    if all(chance(effect.above) <= error for effect in deciding):
+    if all(effect.low is not None and effect.low > effect.null for effect in deciding):
         several = "s of all deciding effects lie" if len(deciding) > 1 else " of the deciding effect lies"
         return "reproduced", f"The interval{several} above the null ({'; '.join(map(shown, deciding))})."
     # The smallest of several p-values has to pass Holm's first step; how many others do turns no verdict.
     corrected = error / len(deciding)
     for effect in sorted(deciding, key=lambda effect: chance(effect.below)):
-        if chance(effect.below) <= corrected:
+        if chance(effect.below) < corrected:
             return "contradicted", f"{shown(effect)} lies below {effect.null:g}."
     for effect in sorted(deciding, key=lambda effect: chance(effect.small)):
-        if chance(effect.small) <= corrected:
-            return (
-                "negligible",
-                f"{shown(effect)} lies within a quarter of the paper's own size around {effect.null:g}.",
-            )
+        if chance(effect.small) < corrected:
+            around = f"within a quarter of the paper's own size around {effect.null:g}"
+            return "negligible", f"{shown(effect)} lies {around}."
     return "inconclusive", undecided(deciding, error, look)
 
 
