@@ -30,7 +30,7 @@ effects = [{ name = "effect", unit = "pp", null = 0.0, decides = true, paper = 2
 PROFILE = """
 about = "two tiny runs"
 datasets = ["digits"]
-seeds = [0, 1]
+looks = [2]
 images = { train = 64, test = 60 }
 [roles]
 vit = { name = "vit_micro", depth = 1 }

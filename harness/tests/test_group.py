@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 PROFILE = """
 about = "one run"
 datasets = ["digits"]
-seeds = [0]
+looks = [1]
 images = { train = 192, test = 60 }
 [roles]
 vit = { name = "vit_micro", depth = 2 }
@@ -90,7 +90,7 @@ def test_two_processes_train_the_same_weights_as_one(tmp_path):
 IMAGENET = """
 about = "streamed images"
 datasets = ["imagenet"]
-seeds = [0]
+looks = [1]
 images = { train = 64 }
 [roles]
 vit = { name = "vit_micro", depth = 2, patch_size = 56 }

@@ -25,7 +25,7 @@ CATALOGUE = Path(__file__).parents[2] / "claims" / "catalogue.toml"
 GOOD = """
 about = "a test"
 datasets = ["digits"]
-seeds = [0, 1]
+looks = [2]
 [roles]
 resnet = "resnet_micro"
 vit = ["vit_micro", { name = "vit_micro", depth = 2 }]
@@ -98,7 +98,7 @@ def test_the_profiles_of_the_papers_data_sets_have_its_recipe():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("seeds =", "seedz =", r"mine\.toml: unknown key 'seedz'; did you mean 'seeds'"),
+        ("looks =", "lookz =", r"mine\.toml: unknown key 'lookz'; did you mean 'looks'"),
         ("epochs =", "epoch =", r"unknown key 'recipe\.epoch'; did you mean 'epochs'"),
         (
             "resnet_micro",
@@ -114,7 +114,7 @@ def test_the_profiles_of_the_papers_data_sets_have_its_recipe():
         ("[recipe]\nepochs = 3", "", "recipe: Field required"),
         ("epochs = 3", 'base = "week"', "no recipe 'week'; did you mean 'weak'"),
         ("epochs = 3", "mixup = 0.0", "set both or neither"),
-        ("seeds =", "keep = [0, 4]\nseeds =", "keep = .*the recipe has 3 epochs behind its warm-up"),
+        ("looks =", "keep = [0, 4]\nlooks =", "keep = .*the recipe has 3 epochs behind its warm-up"),
     ],
 )
 def test_a_wrong_profile_is_one_line(profile, old, new, message):
@@ -213,7 +213,7 @@ def test_a_probe_of_an_epoch_is_counted_in_the_runs_own_recipe(profile):
 
 
 def test_weights_are_wanted_as_far_as_is_measured(profile):
-    mine = profile(**{"seeds =": "keep = [0, 2]\nseeds ="})
+    mine = profile(**{"looks =": "keep = [0, 2]\nlooks ="})
     chosen = {epoch: wanted("hessian", after=Fraction(epoch, 3)) for epoch in (0, 1, 3)}
     (case, _), _ = expand("L2", None, ["vit"], list(chosen.values()), mine)
     run = case.run("vit", 0, "fingerprint")

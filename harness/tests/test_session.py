@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PROFILE = """
 about = "a share of the training images"
 datasets = ["cifar100"]
-seeds = [0]
+looks = [1]
 [roles]
 vit = "vit_mini"
 [variants]
