@@ -123,12 +123,6 @@ def pytest_report_collectionfinish(config: pytest.Config, start_path: Path, item
     ]
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Hypothesis's plugin imports all of hypothesis at the end of every session, a second; claims do not use it."""
-    if "hypothesis" not in sys.modules:
-        session.config.pluginmanager.unregister(name="hypothesispytest")
-
-
 def _claim_of(item: pytest.Item) -> str | None:
     """The claim that a test judges."""
     marker = item.get_closest_marker("claim")
@@ -285,6 +279,10 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """The report, rebuilt from all evidence in the results folder, and the exit status that the cases make."""
+    # Hypothesis's plugin imports all of hypothesis at the end of every session, a second; claims do not use it.
+    plugins = session.config.pluginmanager
+    if "hypothesis" not in sys.modules and plugins.has_plugin("hypothesispytest"):
+        plugins.unregister(name="hypothesispytest")
     reports = _reports(session.config)
     if not reports:
         return

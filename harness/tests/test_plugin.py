@@ -1,7 +1,12 @@
-"""Real pytest sessions over a small project of their own: verdicts, options and faults as a person meets them."""
+"""Real pytest sessions over a small project of their own: verdicts, options and faults as a person meets them.
+
+Most run within this process, whose libraries are loaded and whose workers are forked from one server; `test_faults`,
+`test_stop` and `test_check` start processes.
+"""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -11,12 +16,27 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
-import torch  # before the first test: pytester forgets modules after each, and torch cannot be imported twice
+import torch
 
+from harness.store.tables import to_parquet
 from harness.tests.sessions import CATALOGUE, CLAIM, PATIENCE_SECONDS, PROFILE
 
 pytest_plugins = ["pytester"]
+
+# Before the first test: pytester forgets what was imported in a session, and some cannot be imported twice.
+for needed in (
+    "harness.engine.local",
+    "harness.engine.execute",
+    "harness.report.page",
+    "harness.report.figures.prediction",
+    "matplotlib.backends.backend_svg",
+    "multiprocessing.popen_forkserver",  # or every session had a server of its own to fork from
+    "scipy.stats",
+):
+    importlib.import_module(needed)
+to_parquet(pd.DataFrame())  # with what pandas imports for it
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +70,7 @@ def session(pytester, project, shared_store):
 
     def run(*options, store=shared_store):
         given = () if "--profile" in options else ("--profile", "tiny.toml")
-        result = pytester.runpytest_subprocess("claims", *given, "--store", str(store), *options)
+        result = pytester.runpytest_inprocess("claims", *given, "--store", str(store), *options)
         folder = "tiny-factory" if "--subject" in options else "tiny"
         path = pytester.path / "results" / folder / "evidence" / "F1" / "digits.json"
         result.evidence = json.loads(path.read_text()) if path.exists() else None
@@ -394,7 +414,7 @@ def test_damaged_artifacts_are_named_set_aside_and_recomputed_to_the_same_bits(s
 def test_a_budget_that_is_too_short_stops_in_order_and_the_same_command_continues(session, pytester, tmp_path):
     (pytester.path / "tiny.toml").write_text(PROFILE.replace("epochs = 1", "epochs = 1000000"))
     began = time.monotonic()
-    result = session("--budget", "9s", "-rs", store=tmp_path / "store")
+    result = session("--budget", "4s", "-rs", store=tmp_path / "store")
     assert time.monotonic() - began < PATIENCE_SECONDS
     assert result.ret == 0
     result.assert_outcomes(skipped=1)

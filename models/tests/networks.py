@@ -41,14 +41,27 @@ def image_size(name):
 SLIM_STEMS = {name for name in list_models("pit_*") if ZOO[name].options.get("stride")}
 
 
+def options_of(name, **overrides):
+    """What the network of that name is built with here: its own options where nothing is shrunk."""
+    options = ZOO[name].options | SHRUNK[ZOO[name].builder] | overrides
+    if ZOO[name].options.get("group_width", 64) == 128 or ZOO[name].options.get("groups"):
+        options = {"widths": (32, 64), **{k: v for k, v in options.items() if k != "widths"}}
+    return options
+
+
+def _network(name):
+    return ZOO[name].builder, str(sorted(options_of(name).items())), image_size(name)
+
+
+# Once shrunk, names that stand for depths, widths and heads alone (resnet50, 101, 152) are one and the same network.
+DISTINCT = list({_network(name): name for name in list_models()}.values())
+
+
 def small(name, **overrides):
     """A network of that name and an image batch for it. Nothing in it is 0 or 1, so that nothing cancels by luck."""
     torch.manual_seed(0)
     size = image_size(name)
-    options = SHRUNK[ZOO[name].builder] | overrides
-    if ZOO[name].options.get("group_width", 64) == 128 or ZOO[name].options.get("groups"):
-        options = {"widths": (32, 64), **{k: v for k, v in options.items() if k != "widths"}}
-    model = create_model(name, num_classes=CLASSES, image_size=size, **options).eval()
+    model = create_model(name, num_classes=CLASSES, image_size=size, **options_of(name, **overrides)).eval()
     for parameter in model.parameters():
         if parameter.ndim < 2 or not parameter.any():
             nn.init.normal_(parameter, std=0.5)

@@ -4,14 +4,12 @@ import copy
 
 import pytest
 import torch
-from networks import CLASSES, small
+from networks import CLASSES, DISTINCT, small
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 
-from models import anatomy, list_models
-
-NAMES = list_models()
+from models import anatomy
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +19,7 @@ def math_attention():
         yield
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DISTINCT)
 def test_second_derivative_is_that_of_the_first(name):
     """Hessian-vector product by double backward against a finite difference of gradients, float64."""
     model, image = small(name)
@@ -52,7 +50,7 @@ def test_second_derivative_is_that_of_the_first(name):
     assert (product - difference).norm() / product.norm() < 1e-4
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DISTINCT)
 def test_functional_call_uses_the_parameters_it_is_given(name):
     model, image = small(name)
     other = copy.deepcopy(model)
@@ -66,7 +64,7 @@ def test_functional_call_uses_the_parameters_it_is_given(name):
     assert not torch.equal(found, model(image))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DISTINCT)
 def test_bf16_autocast_stays_near_full_precision(name):
     model, image = small(name)
     with torch.no_grad():
@@ -77,7 +75,7 @@ def test_bf16_autocast_stays_near_full_precision(name):
     assert (half.float() - full).norm() / full.norm() < 0.2
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DISTINCT)
 def test_anatomy_covers_all_parameters_and_reads_without_a_trace(name):
     model, image = small(name)
     parts, seen = anatomy(model), []
@@ -96,7 +94,7 @@ def between(name, before, unit):
     return before.stage < unit.stage or (name.startswith(("twins", "coat")) and unit.kind == "msa")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DISTINCT)
 def test_a_lesioned_branch_leaves_what_came_before(name):
     """With its branch gone, a unit whose skip is the identity hands on the map before it."""
     model, image = small(name)
