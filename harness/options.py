@@ -44,6 +44,11 @@ def add_options(group: pytest.OptionGroup) -> None:
         metavar="N",
         help="no more than N seeds, though cases stay undecided (default: the profile's)",
     )
+    group.addoption(
+        "--untrained",
+        action="store_true",
+        help="the negative control: judge networks with random weights, of which no claim about training may hold",
+    )
     group.addoption("--plan", action="store_true", help="print what would be computed and what it would cost, and stop")
     group.addoption(
         "--subject",
@@ -72,6 +77,8 @@ def open_session(config: pytest.Config) -> Session:
     if subject := config.getoption("subject"):
         profile = profile.with_subject(_subject(subject, config.invocation_params.dir), path("checkpoint"))
         folder += f"-{subject.rpartition(':')[2]}"
+    if config.getoption("untrained"):
+        folder += "-untrained"
     elif config.getoption("checkpoint"):
         raise HarnessError("--checkpoint needs --subject package.module:factory, the network that the weights are for")
     if (seeds := config.getoption("seeds")) is not None:

@@ -85,6 +85,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.config.stash[ROLES].update(role if isinstance(role, str) else role.of for role in wants["roles"])
     session.catalogue[claim].rule(part)
     cases, missing = expand(claim, part, wants["roles"], wants["probes"], session.profile)
+    if metafunc.config.getoption("untrained"):
+        cases = [case.control for case in cases]
     if missing:
         metafunc.parametrize("claim", [pytest.param(Uncast(missing[0]), id="no model")], indirect=True)
     else:

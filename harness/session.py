@@ -167,7 +167,8 @@ class Session:
         Raises:
             HarnessError: one of these is not so. A store that can only be read will do where it has all that is needed.
         """
-        if changed := claim_folder(self.options.results, self.profile):
+        untrained = any(case.untrained for case, _ in asked)
+        if changed := claim_folder(self.options.results, self.profile, untrained=untrained):
             self.say(changed)
         try:
             try_writing(self.options.store)

@@ -60,7 +60,9 @@ def deviations(claim: Claim, case: Case, dataset_title: str) -> list[str]:
         for role, spec in fixed.items()
         if not _has_the_papers_weights(claim, case, role, spec)
     ]
-    if len(fixed) < len(case.models):
+    if case.untrained:
+        found.append("networks with random weights")
+    elif len(fixed) < len(case.models):
         found += _epochs(claim, case)
         found += _recipe(claim, case)
     if len(case.seeds) == 1:

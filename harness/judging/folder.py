@@ -22,19 +22,22 @@ class ResultSet(Record):
 
     Attributes:
         subject: `role=factory` of a person's own network.
+        untrained: whether the networks have random weights, as a negative control.
         digest: of all that the profile says, and of the subject's code.
     """
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     profile: str
     subject: str | None
+    untrained: bool = False
     digest: str
 
     def __str__(self) -> str:
-        return f"profile {self.profile}" + (f" with {self.subject}" if self.subject else "")
+        subject = f" with {self.subject}" if self.subject else ""
+        return f"profile {self.profile}{subject}{', untrained' if self.untrained else ''}"
 
 
-def result_set(profile: Profile) -> ResultSet:
+def result_set(profile: Profile, *, untrained: bool) -> ResultSet:
     """What results of this profile are of.
 
     Raises:
@@ -48,17 +51,18 @@ def result_set(profile: Profile) -> ResultSet:
         if name.startswith(SUBJECT)
     ]
     said = profile.model_dump(mode="json", exclude={"roles", "most_seeds"})
-    return ResultSet(profile=profile.name, subject=", ".join(subjects) or None, digest=digest([said, cast]))
+    subject = ", ".join(subjects) or None
+    return ResultSet(profile=profile.name, subject=subject, untrained=untrained, digest=digest([said, cast]))
 
 
-def claim_folder(results: Path, profile: Profile) -> str | None:
+def claim_folder(results: Path, profile: Profile, *, untrained: bool = False) -> str | None:
     """Write down what the folder is of; it is made if need be. A line to say where that is no longer quite the same.
 
     Raises:
         HarnessError: it holds the results of another profile or subject, or cannot be written.
     """
-    ours, theirs = result_set(profile), _read(results / FILE)
-    if theirs and (theirs.profile, theirs.subject) != (ours.profile, ours.subject):
+    ours, theirs = result_set(profile, untrained=untrained), _read(results / FILE)
+    if theirs and str(theirs) != str(ours):
         raise HarnessError(f"{results} holds the results of {theirs}; give {ours} a folder of its own with --results")
     if theirs != ours:
         write_atomically(results / FILE, (ours.model_dump_json(by_alias=True, indent=2) + "\n").encode())

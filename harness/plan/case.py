@@ -17,6 +17,7 @@ from harness.plan.wanted import ProbeRequest, Wanted, in_full, wanted
 
 NO_DATA = "none"  # as the catalogue says it
 LEARNED = "prediction"  # the probe that says whether a network has learned
+OTHER_SEEDS = 1000  # far from those of any look
 LEARNED_IMAGES = 1000  # enough to tell that from chance
 
 
@@ -30,7 +31,9 @@ class Case:
         cast: role of the profile -> the model that plays it and its variants here.
         probes: what is measured of every run.
         repeats: seeds, of networks that are trained here: those of its first look until `at` says otherwise.
-        untrained: whether its networks keep the weights they begin with: the control of the same case.
+        untrained: whether its networks keep the weights they begin with.
+        others: whether they are of other seeds than those of a case usually are: the control of what is untrained
+            itself.
         available: training images that are there; None as long as that is unknown, or as many as were published.
     """
 
@@ -44,6 +47,7 @@ class Case:
     probes: tuple[Wanted, ...]
     repeats: int
     untrained: bool = False
+    others: bool = False
     available: int | None = None
 
     def given(self, train_images: int) -> Case:
@@ -81,7 +85,8 @@ class Case:
     @property
     def seeds(self) -> list[int]:
         """None where there is no network at all."""
-        return list(range(min(self.repeats, self.looks[-1]))) if self.roles else []
+        first = OTHER_SEEDS if self.others else 0
+        return list(range(first, first + min(self.repeats, self.looks[-1]))) if self.roles else []
 
     def at(self, seeds: int) -> Case:
         """The same case with so many seeds."""
@@ -89,8 +94,8 @@ class Case:
 
     @property
     def control(self) -> Case:
-        """The same case on networks with random weights."""
-        return replace(self, untrained=True)
+        """The same case on untrained networks: of the same seeds, or of others if it is untrained itself."""
+        return replace(self, untrained=True, others=self.untrained)
 
     @cached_property
     def all_probes(self) -> tuple[Wanted, ...]:
