@@ -57,8 +57,8 @@ class EffectRule(Entry):
 
     @model_validator(mode="after")
     def _a_place_for_each(self) -> EffectRule:
-        if (self.each is None) != (self.name.count("{}") == 0) or self.name.count("{}") > 1:
-            raise ValueError(f"effect {self.name!r} with each = {self.each!r}: one {{}} in the name where there is an each")
+        if self.name.count("{}") != (self.each is not None):
+            raise ValueError(f"effect {self.name!r}, each = {self.each!r}: one {{}} in the name, if there is an each")
         if self.papers and self.each is None:
             raise ValueError(f"effect {self.name!r} has papers, which are of an effect for each of something")
         return self
