@@ -142,7 +142,7 @@ class Dossier:
             protocols={} if look is None else by_protocol(effects, look),
             paper=[
                 PaperValue(name=wanted.name, value=wanted.paper, source=wanted.source or claim.figure)
-                for wanted in rule.effects
+                for wanted in (rule.measured(effect.name for effect in effects) or rule.effects)
                 if wanted.paper is not None
             ],
             deviations=deviations(claim, case, title),

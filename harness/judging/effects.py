@@ -84,6 +84,7 @@ class Effects:
         minus: str | None = None,
         minus_statistic: Statistic | None = None,
         probe: Wanted | str | Sequence[Wanted] | None = None,
+        least_variance: Statistic | None = None,
     ) -> None:
         """Measure one effect that the rule names.
 
@@ -95,6 +96,8 @@ class Effects:
             minus_statistic: of the role in `minus`, where it is another one.
             probe: whose table; needed only when the test wants several probes. Of several, the statistic takes a table
                 each, one role's after the other's.
+            least_variance: by the choice of samples, of each table: what it counts may be too few for its samples to
+                tell, and samples that happen to agree are no certainty.
 
         Raises:
             HarnessError: the rule names no such effect, or the case has no such role.
@@ -102,7 +105,7 @@ class Effects:
         rule = self._named(name, self.rule.effects, "effect")
         less = (minus, minus_statistic or statistic) if minus else None
         self.found[name] = [
-            self._replicate(name, seed, role, statistic, less, probe, share=rule.unit == "share")
+            self._replicate(name, seed, role, statistic, less, probe, least_variance, share=rule.unit == "share")
             for seed in self.measured.seeds
         ]
 
@@ -162,8 +165,8 @@ class Effects:
             HarnessError: something was not measured.
         """
         there = {*self.found, *self.estimates, *self.premises}
-        wanted = [*(each.name for each in self.rule.effects), *(each.name for each in self.rule.premises)]
-        missing = [name for name in wanted if name not in there]
+        wanted: tuple[EffectRule | Premise, ...] = (*self.rule.effects, *self.rule.premises)
+        missing = [each.name for each in wanted if not any(each.called(name) for name in there)]
         if missing:
             raise HarnessError(
                 f"claim {self.claim.id}: the rule also wants {missing[0]!r}, which the test did not measure"
@@ -177,6 +180,7 @@ class Effects:
         statistic: Statistic,
         less: tuple[str, Statistic] | None,
         probe: Wanted | str | Sequence[Wanted] | None,
+        least_variance: Statistic | None,
         *,
         share: bool,
     ) -> Replicate:
@@ -191,10 +195,13 @@ class Effects:
             return value - less[1](*means[len(mine) :]) if less else value
 
         tables = [*mine, *others]
+        variance = jackknife(difference, tables, GROUPS_ALONE if len(self.measured.seeds) == 1 else GROUPS)
+        if least_variance is not None:
+            variance = max(variance, sum(least_variance(table.mean()) for table in tables))
         found = Replicate(
             one=statistic(*(table.mean() for table in mine)),
             other=less[1](*(table.mean() for table in others)) if less else None,
-            variance=jackknife(difference, tables, GROUPS_ALONE if len(self.measured.seeds) == 1 else GROUPS),
+            variance=variance,
             step=max(table.step for table in mine) if share else 0.0,
             samples=min(table.samples for table in tables),
             sample=tables[0].kind.sample,
@@ -221,10 +228,11 @@ class Effects:
         return known[name]
 
     def _named(self, name: str, there: Sequence[Named], what: str) -> Named:
-        known = {each.name: each for each in there}
-        if name not in known:
-            raise HarnessError(f"claim {self.claim.id}: the rule names no {what} {name!r}; {nearest(name, known)}")
-        return known[name]
+        for each in there:
+            if (found := each.called(name)) is not None:
+                return found
+        hint = nearest(name, [each.name for each in there])
+        raise HarnessError(f"claim {self.claim.id}: the rule names no {what} {name!r}; {hint}")
 
     def _table(self, role: str, probe: Wanted, seed: int) -> SampleTable:
         key = known_role(self.claim.id, role, self.roles), probe, seed

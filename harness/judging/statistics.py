@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-SAMPLE, WEIGHT = "sample", "images"
+SAMPLE, WEIGHT, SAMPLES = "sample", "images", "samples"
 GROUPS = 8  # of samples, left out in turn: several seeds, whose errors are averaged
 GROUPS_ALONE = 32  # the same of a single replicate, whose whole error they are
 LEAST_SAMPLES = 16  # of a single replicate: an interval from fewer holds far less often than it says
@@ -200,14 +200,15 @@ class SampleTable:
         """The table averaged over samples (all, or those chosen), weighted by the images in each.
 
         Returns:
-            One row for each combination of the probe's keys; its values are the averages.
+            One row for each combination of the probe's keys; its values are the averages, over so many `samples`.
         """
         import numpy as np
         import pandas as pd
 
         which = slice(None) if chosen is None else chosen
         mean = np.average(self._array[which], axis=0, weights=self._weights[which])
-        return pd.DataFrame(self._rows | {name: mean[:, i] for i, name in enumerate(self.kind.values)})
+        values = {name: mean[:, i] for i, name in enumerate(self.kind.values)}
+        return pd.DataFrame(self._rows | values | {SAMPLES: len(self._weights[which])})
 
 
 def jackknife(statistic: Callable[..., float], tables: Sequence[SampleTable], groups: int) -> float:

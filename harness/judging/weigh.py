@@ -55,7 +55,7 @@ def weigh(effects: Effects, control: Effects | None, look: Look) -> Judged:
     effects.complete()
     premises = [*learned(effects.measured), *(effects.premises[each.name] for each in effects.rule.premises)]
     found = []
-    for rule in effects.rule.effects:
+    for rule in effects.rule.measured([*effects.found, *effects.estimates]):
         mine = effects.estimate(rule)
         theirs = untrained(rule, control)
         found.append(as_effect(rule, mine, look, theirs))

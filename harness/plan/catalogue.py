@@ -5,6 +5,7 @@ and the curves of its figures (`claims/curves.toml`).
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,12 @@ class EffectRule(Entry):
         trained: whether it is about what training makes of a network: then the trained network also has to exceed the
             untrained one of the same seed.
         paper: the paper's number; where the null is a margin (no worse than ...), of the same difference.
+        each: what the `{}` in the name stands for ("stage", "step"): one effect for each that the networks have, all of
+            which the rule names; `papers` are the paper's numbers by what stands there, `paper` that of any other.
     """
 
     name: str
+    each: str | None = None
     quantity: str | None = None
     protocol: str | None = None
     unit: str
@@ -48,7 +52,27 @@ class EffectRule(Entry):
     paired: bool = False
     trained: bool = False
     paper: float | None = None
+    papers: dict[str, float] = {}
     source: str | None = None
+
+    @model_validator(mode="after")
+    def _a_place_for_each(self) -> EffectRule:
+        if self.name.count("{}") != (self.each is not None):
+            raise ValueError(f"effect {self.name!r}, each = {self.each!r}: one {{}} in the name, if there is an each")
+        if self.papers and self.each is None:
+            raise ValueError(f"effect {self.name!r} has papers, which are of an effect for each of something")
+        return self
+
+    def called(self, name: str) -> EffectRule | None:
+        """The effect of this name: itself, or that one of many; None where it is another's name."""
+        if self.each is None:
+            return self if name == self.name else None
+        before, _, after = self.name.partition("{}")
+        place = name.removeprefix(before).removesuffix(after)
+        if not place or before + place + after != name:
+            return None
+        here = {"name": name, "each": None, "paper": self.papers.get(place, self.paper), "papers": {}}
+        return self.model_copy(update=here)
 
 
 class Premise(Entry):
@@ -57,6 +81,10 @@ class Premise(Entry):
     name: str
     unit: str
     least: float
+
+    def called(self, name: str) -> Premise | None:
+        """Itself, if this is its name."""
+        return self if name == self.name else None
 
 
 class Rule(Entry):
@@ -72,6 +100,11 @@ class Rule(Entry):
     effects: list[EffectRule]
     premises: list[Premise] = []
     least_image: int = 0
+
+    def measured(self, names: Iterable[str]) -> list[EffectRule]:
+        """The effects of these names, in the order of the rule; those of one for each in the order of the names."""
+        there = list(dict.fromkeys(names))
+        return [found for effect in self.effects for name in there if (found := effect.called(name))]
 
     @cached_property
     def sha256(self) -> str:
@@ -104,7 +137,11 @@ class Series(Entry):
 
 
 class Claim(Entry):
-    """One statement of the paper."""
+    """One statement of the paper.
+
+    Attributes:
+        theorem: whether it is one: it holds by proof, and its numbers are shown and not counted as a reproduction.
+    """
 
     id: str
     group: str
@@ -115,7 +152,8 @@ class Claim(Entry):
     epochs: int
     models: dict[str, str]
     studies: dict[str, StudyAxis] = {}
-    protocols: dict[str, dict[str, bool | str]] = {}
+    protocols: dict[str, dict[str, bool | float | str]] = {}
+    theorem: bool = False
     not_run: str | None = None
     note: str | None = None
     rules: list[Rule] = []

@@ -21,10 +21,10 @@ class FitParameters(TrainingParameters):
 
 KIND = ProbeKind(
     name="fit",
-    version=1,
+    version=2,
     parameters=FitParameters,
     keys=(),
-    values=("nll",),
+    values=("nll", "entropy"),
     sample="image group",
     told=("augment",),
     split="train",
@@ -43,7 +43,8 @@ def fit(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, groups: i
         groups: the images are dealt into so many groups that are kept apart, for intervals over images.
 
     Returns:
-        A row a group: sample (the group), images (in the group), nll (nats).
+        A row a group: sample (the group), images (in the group), nll (nats), entropy (of the targets, nats: what no
+        network gets below; of bare labels 0).
 
     Raises:
         HarnessError: no images, or images without targets.
@@ -56,7 +57,13 @@ def fit(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, groups: i
 
     model.eval()
     pairs = labelled_batches(batches)
-    losses = torch.cat([cross_entropy(model(inputs).float(), targets, reduction="none") for inputs, targets in pairs])
-    dealt = [losses.double().cpu()[group::groups] for group in range(min(groups, len(losses)))]
-    rows = [(sample, len(part), part.mean().item()) for sample, part in enumerate(dealt)]
-    return pd.DataFrame(rows, columns=["sample", "images", "nll"])
+    rows = []
+    for inputs, targets in pairs:
+        losses = cross_entropy(model(inputs).float(), targets, reduction="none")
+        soft = targets.is_floating_point()
+        entropies = torch.special.entr(targets).sum(1) if soft else torch.zeros_like(losses)
+        rows.append(torch.stack([losses, entropies], 1))
+    whole = torch.cat(rows).double().cpu()
+    dealt = [whole[group::groups] for group in range(min(groups, len(whole)))]
+    table = [(sample, len(part), *part.mean(0).tolist()) for sample, part in enumerate(dealt)]
+    return pd.DataFrame(table, columns=["sample", "images", "nll", "entropy"])

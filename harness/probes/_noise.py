@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 FREQUENCIES = tuple(tenth / 10 for tenth in range(1, 10))
+HALVES = ("even", "odd")
 BATCH = 250  # the noise of an image depends on its place in such a batch, not on how the images come
 EDGE = 1e-9  # frequencies are fractions; a bin on the border of two bands belongs to the upper one
 
@@ -40,6 +41,11 @@ class NoiseParameters(GroupedParameters):
     window: float = Field(default=0.1, gt=0, description="whole width of a band, in π")
     shape: Literal["square", "circular"] = "square"
     seed: int = 0
+    half: Literal["both", "even", "odd"] = Field(
+        default="both", description="images with such a number: an amplitude is chosen on others than it is judged on"
+    )
+
+    later = frozenset({"draw", "half"})
 
 
 KIND = ProbeKind(
@@ -49,7 +55,7 @@ KIND = ProbeKind(
     keys=("frequency", "amplitude", "share"),
     values=("accuracy", "delta_accuracy"),
     sample="image group",
-    told=("shape",),
+    told=("shape", "half"),
 )
 
 
@@ -104,6 +110,7 @@ def noise(
     window: float = 0.1,
     shape: Literal["square", "circular"] = "square",
     seed: int = 0,
+    half: Literal["both", "even", "odd"] = "both",
     groups: int = 32,
 ) -> pd.DataFrame:
     """Change of accuracy under noise of each frequency band and amplitude, in evaluation mode.
@@ -116,6 +123,7 @@ def noise(
         images: batches of (standardised images [batch, channel, height, width], labels [batch]), on the model's
             device; any size and number of channels.
         amplitudes: standard deviations of the white noise, before the band is cut from it.
+        half: only the images with an even number, or an odd one, counted from 0.
         groups: the images are dealt into so many groups that are kept apart, for intervals over images.
 
     Returns:
@@ -139,6 +147,8 @@ def noise(
             bands = [(f, band(height, width, f, window=window, shape=shape).to(batch.device)) for f in FREQUENCIES]
         generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
         white = torch.randn(batch.shape, generator=generator).to(batch.device)  # of the CPU: the same on every device
+        if half != "both":  # BATCH is even: numbers within a batch do
+            batch, labels, white = (each[HALVES.index(half) :: 2] for each in (batch, labels, white))
         right = [model(batch).argmax(1) == labels]
         for _, mask in bands:
             added = band_noise(white, mask)

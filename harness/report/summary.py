@@ -113,8 +113,9 @@ class Summary:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Verdict -> number of rows in the verdict table, in the order of the legend."""
-        counts = Counter(case.outcome for section in self.sections for case in section.cases)
+        """Verdict -> number of cases, theorems aside, in the order of the legend."""
+        counted = [section for section in self.sections if section.claim is None or not section.claim.theorem]
+        counts = Counter(case.outcome for section in counted for case in section.cases)
         counts["not run"] += sum(len(section.gaps) for section in self.sections)
         return {name: counts[name] for name in OUTCOMES if counts[name] or name in VERDICTS}
 

@@ -15,7 +15,7 @@ import harness.probes
 from harness.errors import HarnessError
 from harness.judging.again import load_tests
 from harness.plan.case import expand
-from harness.plan.catalogue import load_catalogue
+from harness.plan.catalogue import EffectRule, Rule, load_catalogue
 from harness.plan.profile import FOLDER, load_profile
 from harness.plan.study import Point, Study
 from harness.probes.kinds import PROBES, GroupedParameters
@@ -125,7 +125,7 @@ class Recorder:
     """Stands for a claim on a case of which nothing was measured: takes down which effects a test would measure."""
 
     def __init__(self, roles):
-        self.names, self.points = [], {}
+        self.names, self.premises, self.points = [], [], {}
         for role in roles:
             if isinstance(role, Study):
                 self.points |= {f"{role}, {at}": Point(of=role.of, study=role.study, at=at) for at in places(role)}
@@ -139,13 +139,21 @@ class Recorder:
         assert set([role] if isinstance(role, str) else role) <= set(self.roles), name
         self.names.append(name)
 
+    def premise(self, name, role, statistic, **others):
+        del statistic, others
+        assert set([role] if isinstance(role, str) else role) <= set(self.roles), name
+        self.premises.append(name)
+
     def effect_over_draws(self, name, values):
         assert len(values) > 1
         self.names.append(name)
 
     def average(self, role):
+        """Of a network of three stages with three units of each kind."""
         assert role in self.roles
-        return pd.DataFrame({"frequency": [0.1], "amplitude": [1.0], "delta_accuracy": [-5.0]})
+        units = enumerate((stage, kind) for stage in (1, 2, 3) for kind in ("conv", "msa", "mlp") * 3)
+        about = [{"unit": unit, "stage": stage, "kind": kind} for unit, (stage, kind) in units]
+        return pd.DataFrame(about).assign(variance=1.0, delta_accuracy=-5.0)
 
 
 def places(study):
@@ -159,7 +167,28 @@ def places(study):
 def test_a_claims_test_measures_the_effects_of_its_rule_and_no_others(claim, part):
     case = Recorder(TESTS[claim, part].roles)
     TESTS[claim, part].measure(case)
-    assert sorted(case.names) == sorted(effect.name for effect in CATALOGUE[claim].rule(part).effects)
+    rule = CATALOGUE[claim].rule(part)
+    assert sorted(case.names) == sorted(effect.name for effect in rule.measured(case.names))
+    assert all(any(effect.called(name) for name in case.names) for effect in rule.effects)
+    assert sorted(case.premises) == sorted(premise.name for premise in rule.premises)
+
+
+def test_an_effect_for_each_has_the_papers_number_where_the_paper_has_one():
+    each = EffectRule(
+        name="{} of it", each="stage", unit="pp", null=0.0, decides=True, paper=1.0, papers={"2": 3.0}, source="Fig 1"
+    )
+    rule = Rule(text="", effects=[each, EffectRule(name="one", unit="pp", null=0.0, decides=False)])
+    assert [(found.name, found.paper) for found in rule.measured(["one", "2 of it", "none", "5 of it"])] == [
+        ("2 of it", 3.0),
+        ("5 of it", 1.0),
+        ("one", None),
+    ]
+    assert rule.measured([" of it"]) == []  # nothing stands there
+    for wrong in ({"name": "no place"}, {"name": "{} and {}"}, {"name": "one {}", "each": None}):
+        with pytest.raises(ValueError, match="one {} in the name"):
+            EffectRule(**{**each.model_dump(), "papers": {}, **wrong})
+    with pytest.raises(ValueError, match="has papers"):
+        EffectRule(**{**each.model_dump(), "name": "one", "each": None})
 
 
 def test_every_study_of_a_profile_is_compared_by_a_claim_and_every_role_has_a_part_in_one():

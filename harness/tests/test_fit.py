@@ -72,6 +72,18 @@ def test_fit_is_the_mean_cross_entropy_with_soft_targets(split):
     assert not model.training
 
 
+def test_the_entropy_is_that_of_the_targets_and_of_bare_labels_none(split):
+    """One class for sure, two alike, and ten alike: 0, log 2 and log 10."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    sure, two, ten = torch.eye(10)[3], torch.eye(10)[3:5].mean(0), torch.full((10,), 0.1)
+    images = split.standardise(split.images[:3])
+    table = fit(model, [(images, torch.stack([sure, two, ten]))], groups=3)
+    assert table.entropy.tolist() == pytest.approx([0, np.log(2), np.log(10)], abs=1e-6)
+    assert fit(model, [(images, torch.tensor([3, 4, 5]))], groups=3).entropy.tolist() == [0, 0, 0]
+    for inputs, targets in draw(split, images=16):  # no network gets below
+        assert (fit(model, [(inputs, targets)], groups=16).eval("nll - entropy") >= 0).all()
+
+
 def test_fit_has_no_more_groups_than_images(split):
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     assert fit(model, draw(split, images=5), groups=32).images.tolist() == [1] * 5

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.probes import noise
 from harness.probes._noise import band, band_noise, share
-from harness.readings import calibrated
+from harness.readings import amplitude_of_loss, calibrated, noise_losses
 from models import create_model
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -92,6 +92,17 @@ def test_noise_does_not_depend_on_the_batches(model, size):
     assert noise(model, batches(LABELS, size)).equals(noise(model, batches(LABELS, 25)))
 
 
+@pytest.mark.parametrize("size", [1, 7, 60])
+def test_the_halves_are_the_images_of_even_and_of_odd_numbers_with_the_noise_that_they_have_together(model, size):
+    key = ["frequency", "amplitude", "sample"]
+    both = noise(model, batches(LABELS, size), groups=60).set_index(key)
+    for start, half in enumerate(("even", "odd")):
+        mine = noise(model, batches(LABELS, size), groups=30, half=half)
+        there = both.loc[list(zip(mine.frequency, mine.amplitude, 2 * mine["sample"] + start, strict=True))]
+        assert mine.accuracy.tolist() == there.accuracy.tolist()
+        assert mine.delta_accuracy.tolist() == there.delta_accuracy.tolist()
+
+
 class Listener(torch.nn.Module):
     """Keeps what it is shown."""
 
@@ -128,3 +139,26 @@ def test_the_amplitude_is_calibrated_at_the_lowest_frequency():
     table = pd.DataFrame(rows, columns=["frequency", "amplitude", "delta_accuracy", "images"])
     assert calibrated(table) == 1.0  # 5.5 is nearer to 5 than the weighted mean 3.5; the plain one would be 5
     assert calibrated(table.drop(columns="images")) == 0.5
+
+
+def losing(losses, clean=80.0):
+    """A table of amplitude -> loss in percentage points, at the lowest frequency; twice that at the next."""
+    rows = [
+        {"frequency": f, "amplitude": a, "delta_accuracy": -k * loss, "accuracy": clean - k * loss}
+        for a, loss in losses.items()
+        for f, k in ((0.1, 1), (0.2, 2))
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_the_amplitude_of_a_loss_lies_between_those_measured():
+    assert amplitude_of_loss(losing({0.5: 2.0, 1.0: 10.0})) == pytest.approx(0.5 + 0.5 * 3 / 8)
+    assert amplitude_of_loss(losing({0.5: 20.0, 1.0: 30.0})) == pytest.approx(0.125)  # from no loss without noise
+    assert amplitude_of_loss(losing({1.0: 10.0, 0.5: 5.0})) == 0.5
+    assert np.isnan(amplitude_of_loss(losing({0.5: 2.0, 1.0: 4.9})))
+
+
+def test_losses_to_noise_are_shares_of_the_clean_accuracy():
+    losses = noise_losses(losing({0.5: 8.0, 1.0: 20.0}))
+    assert losses.index.tolist() == [0.0, 0.5, 1.0]
+    np.testing.assert_allclose(losses, [[0, 0], [0.1, 0.2], [0.25, 0.5]])
