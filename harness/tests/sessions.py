@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from harness.__main__ import main
+
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 600.0  # for what must happen sooner or later; a busy machine is no failure
 
@@ -78,6 +80,14 @@ def start(place, *options):
         text=True,
         start_new_session=True,
     )
+
+
+def harness_in(place, arguments, environment):
+    """`python -m harness` in this process, which is there for nothing else."""
+    os.chdir(place)
+    os.environ.update(environment)
+    sys.argv[:] = arguments
+    main()
 
 
 def finish(process, status=0):

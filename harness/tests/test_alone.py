@@ -1,4 +1,4 @@
-"""`python -m harness train` in this process; `test_group` starts it as a person does, and under torchrun."""
+"""`python -m harness train` in this process; `test_main` starts it as a person does, `test_group` under torchrun."""
 
 from __future__ import annotations
 

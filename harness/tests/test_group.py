@@ -14,8 +14,10 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch.distributed import TCPStore
 
-from harness.tests.sessions import PATIENCE_SECONDS, finish
+from harness.engine.processes import start as fork
+from harness.tests.sessions import PATIENCE_SECONDS, finish, harness_in
 
 ROOT = Path(__file__).parents[2]
 PROFILE = """
@@ -36,33 +38,45 @@ stochastic_depth = 0.0
 """
 
 
-def start(place, *options, processes=1, profile=PROFILE):
-    """`python -m harness train`, under torchrun for several processes."""
+def command(place, options, profile):
+    """`harness train` with these options, in `place`."""
     (place / "one.toml").write_text(profile)
-    torchrun = (
-        ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"] if processes > 1 else []
-    )
-    command = [
-        sys.executable,
-        "-m",
-        *torchrun,
-        "harness",
-        "train",
-        "--profile",
-        str(place / "one.toml"),
-        "--device",
-        "cpu",
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return ["harness", "train", "--profile", str(place / "one.toml"), "--device", "cpu", *options]
+
+
+def start_torchrun(place, *options, profile=PROFILE):
+    """`torchrun -m harness train` with two processes, as a person types it."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
     return subprocess.Popen(
-        [*command, *options],
+        [*torchrun, *command(place, options, profile)],
         cwd=place,
-        env=environment,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
+
+
+def train(place, *options, processes=1, profile=PROFILE, status=0):
+    """What `harness train` prints in processes that have loaded torch already, told what torchrun would tell them."""
+    given, told = command(place, options, profile), [{}]
+    if processes > 1:
+        meeting = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        place_of = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(meeting.port), "WORLD_SIZE": str(processes)}
+        agent = {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
+        ranks = map(str, range(processes))
+        told = [{**place_of, **agent, "RANK": rank, "LOCAL_RANK": rank} for rank in ranks]
+    logs = [place / f"{number}.log" for number in range(processes)]
+    started = [fork(harness_in, place, given, its, log=log) for its, log in zip(told, logs, strict=True)]
+    for process in started:
+        process.join(PATIENCE_SECONDS)
+    statuses = [process.exitcode for process in started]
+    for process in started:
+        process.kill()
+    output = "".join(log.read_text() for log in logs)
+    assert statuses == [status] * processes, output
+    return output
 
 
 def final_weights(place):
@@ -71,18 +85,18 @@ def final_weights(place):
 
 
 def test_two_processes_train_the_same_weights_as_one(tmp_path):
-    places = {}
-    for processes in (1, 2):
-        places[processes] = tmp_path / str(processes)
-        places[processes].mkdir()
-        finish(start(places[processes], "--role", "vit", processes=processes))
-    (one_id, one), (two_id, two) = (final_weights(place) for place in places.values())
+    alone, group = tmp_path / "alone", tmp_path / "group"
+    alone.mkdir()
+    group.mkdir()
+    train(alone, "--role", "vit")
+    finish(start_torchrun(group, "--role", "vit"))
+    (one_id, one), (two_id, two) = final_weights(alone), final_weights(group)
     assert one_id == two_id
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-5)
     moved = [float((one[name] - two[name]).abs().max()) for name in one]
     assert max(moved) > 0, "two processes sum in another order: equal bits would mean that one did all the work"
-    again = finish(start(places[2], "--role", "vit", processes=2))
+    again = train(group, "--role", "vit", processes=2)
     assert "trained already" in again
     assert re.search(r"vit_micro.* on digits, seed 0: \d+\.\d\d% of 60 test images right; trained in ", again)
 
@@ -116,7 +130,7 @@ def test_two_processes_share_the_decoding_and_train_the_same_weights_as_one(tmp_
         place = tmp_path / str(processes)
         place.mkdir()
         options = ("--role", "vit", "--data-root", str(tmp_path / "data"))
-        finish(start(place, *options, processes=processes, profile=IMAGENET))
+        train(place, *options, processes=processes, profile=IMAGENET)
         weights.append(final_weights(place))
     (one_id, one), (two_id, two) = weights
     assert one_id == two_id
@@ -126,7 +140,7 @@ def test_two_processes_share_the_decoding_and_train_the_same_weights_as_one(tmp_
 
 def test_two_processes_stop_together_and_continue(tmp_path):
     long = PROFILE.replace("epochs = 2", "epochs = 20000")
-    process = start(tmp_path, "--role", "vit", processes=2, profile=long)
+    process = start_torchrun(tmp_path, "--role", "vit", profile=long)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not list(tmp_path.glob("results/store/runs/*/step-*")) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -147,5 +161,5 @@ def test_two_processes_stop_together_and_continue(tmp_path):
     ],
 )
 def test_what_cannot_be_trained_is_one_line(tmp_path, options, processes, message):
-    output = finish(start(tmp_path, *options, processes=processes), status=1)
+    output = train(tmp_path, *options, processes=processes, status=1)
     assert f"error: {message}" in output

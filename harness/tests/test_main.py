@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.__main__ import main
 from harness.judging.evidence import write_evidence
 from harness.plan.catalogue import load_catalogue
 from harness.tests import report_fixtures as made
@@ -21,31 +22,49 @@ from harness.tests.test_session import PROFILE
 ROOT = Path(__file__).parents[2]
 
 
-def harness(*arguments):
+def start(*arguments):
     command = [sys.executable, "-m", "harness", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
 
-def test_models_lists_what_matches():
+@pytest.fixture
+def harness(monkeypatch, capsys):
+    """As `start`, within this process, which has loaded torch already."""
+
+    def run(*arguments):
+        monkeypatch.chdir(ROOT)
+        monkeypatch.setattr("sys.argv", ["harness", *arguments])
+        status = 0
+        try:
+            main()
+        except SystemExit as end:  # as Python ends then
+            status = 1
+            print(end, file=sys.stderr)
+        return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
+
+    return run
+
+
+def test_models_lists_what_matches(harness):
     lines = harness("models", "alter_resnet*micro").stdout.splitlines()
     assert len(lines) == 2
     assert re.fullmatch(r"alter_resnet_micro +[\d,]+ +[\d.,]+ M  1 stem, 4 conv, 2 msa, 1 head +own", lines[1])
 
 
-def test_the_counts_are_those_of_the_paper():
+def test_the_counts_are_those_of_the_paper(harness):
     (row,) = harness("models", "resnet50").stdout.splitlines()[1:]
     assert "23,705,252" in row
     (row,) = harness("models", "resnet50", "--image-size", "224", "--classes", "1000").stdout.splitlines()[1:]
     assert "25,557,032" in row
 
 
-def test_a_name_that_matches_nothing_is_one_line():
+def test_a_name_that_matches_nothing_is_one_line(harness):
     done = harness("models", "resnet5")
     assert done.returncode == 1
     assert done.stderr == "error: no model matches 'resnet5'; did you mean 'resnet50'?\n"
 
 
-def test_a_name_that_timm_has_not_is_one_line_with_the_nearest():
+def test_a_name_that_timm_has_not_is_one_line_with_the_nearest(harness):
     for given, near in (
         ("vit_tinyy", "'vit_tiny_patch16_"),
         ("vit_tiny_patch16_224.augregg_in1k", "'vit_tiny_patch16_224.augreg_in21k"),
@@ -56,18 +75,18 @@ def test_a_name_that_timm_has_not_is_one_line_with_the_nearest():
         assert done.stdout == ""
 
 
-def test_training_finds_data_and_store_where_the_claims_do(tmp_path, monkeypatch):
+def test_training_finds_data_and_store_where_the_claims_do(harness, tmp_path, monkeypatch):
     profile = ROOT / "docs" / "resnet18_cifar10.toml"
     monkeypatch.setenv("REPRO_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("REPRO_STORE", str(tmp_path / "store"))
     done = harness("train", "--profile", str(profile), "--role", "resnet", "--device", "cpu")
     assert done.returncode == 1
     assert f"below {tmp_path / 'data' / 'cifar10'}; expected" in done.stderr
-    assert harness("train", "--profile", "smoke", "--role", "vit", "--device", "cpu").returncode == 0
+    assert start("train", "--profile", "smoke", "--role", "vit", "--device", "cpu").returncode == 0
     assert list((tmp_path / "store" / "runs").iterdir())
 
 
-def test_training_takes_a_share_of_the_images_that_are_there(tmp_path):
+def test_training_takes_a_share_of_the_images_that_are_there(harness, tmp_path):
     cifar100(tmp_path / "data")  # 200 of 50,000
     (tmp_path / "part.toml").write_text(PROFILE)
     options = ("--data-root", str(tmp_path / "data"), "--store", str(tmp_path / "store"), "--device", "cpu")
@@ -118,7 +137,7 @@ def test_a_package_models_of_ones_own_that_comes_first_is_named(tmp_path):
 
 
 def test_a_report_without_evidence_is_one_line(tmp_path):
-    done = harness("report", str(tmp_path))
+    done = start("report", str(tmp_path))
     assert done.returncode == 1
     assert re.fullmatch(r"error: no evidence in .*make reproduce.*\n", done.stderr)
 
