@@ -71,7 +71,7 @@ class EffectRule(Entry):
         place = name.removeprefix(before).removesuffix(after)
         if not place or before + place + after != name:
             return None
-        here = {"name": name, "each": None, "paper": self.papers.get(place, self.paper), "papers": {}}
+        here: dict[str, Any] = {"name": name, "each": None, "paper": self.papers.get(place, self.paper), "papers": {}}
         return self.model_copy(update=here)
 
 

@@ -71,7 +71,7 @@ def spectra(results: Path, case: Case) -> list[pd.DataFrame]:
     return found
 
 
-def under(tables: list[pd.DataFrame], protocol: Mapping[str, bool | str]) -> tuple[pd.DataFrame | None, bool]:
+def under(tables: list[pd.DataFrame], protocol: Mapping[str, bool | float | str]) -> tuple[pd.DataFrame | None, bool]:
     """The rows that a protocol describes, column by column, and whether the loss has its l2 term there."""
     for table in tables:
         rows = table
