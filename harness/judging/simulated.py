@@ -61,7 +61,7 @@ def simulated(claim: Claim, rule: Rule, draw: Draw, looks: tuple[int, ...]) -> J
 
     def test(effects: Effects) -> None:
         nothing = effects.measured
-        for effect in rule.effects:
+        for effect in effects_of(rule):
             found = replicates(effect, getattr(nothing, "untrained", False))
             effects.found[effect.name] = found[: len(nothing.seeds)]
         for premise in rule.premises:
@@ -83,3 +83,37 @@ def frequencies(claim: Claim, rule: Rule, draw: Draw, looks: tuple[int, ...], ca
     verdicts = Counter[str](judged.verdict for judged in found)
     shares = {verdict: count / cases for verdict, count in verdicts.items()}
     return shares | {"seeds": sum(judged.look.seeds for judged in found) / cases}
+
+
+def effects_of(rule: Rule) -> list[EffectRule]:
+    """All effects of a rule; of one for each stage or step, those that the paper has numbers of, or one."""
+    names = [
+        name
+        for effect in rule.effects
+        for name in ([effect.name] if effect.each is None else [effect.name.format(at) for at in effect.papers or [1]])
+    ]
+    return rule.measured(names)
+
+
+class PaperSeeds:
+    """The positive control: seeds around the paper's own numbers, untrained networks around no effect.
+
+    Args:
+        spread: standard deviation of one seed, as a share of the paper's distance from the null.
+    """
+
+    def __init__(self, spread: float, seed: int):
+        import numpy as np
+
+        self.spread, self.random = spread, np.random.default_rng(seed)
+
+    def __call__(self, effect: EffectRule, seeds: int, *, untrained: bool) -> tuple[np.ndarray, None]:
+        paper = effect.null if effect.paper is None else effect.paper
+        size = abs(paper - effect.null)
+        centre = effect.null if untrained else paper
+        return centre + self.spread * size * self.random.normal(size=seeds), None
+
+
+def without_numbers(rule: Rule) -> list[str]:
+    """Deciding effects of which the paper has no number."""
+    return [effect.name for effect in effects_of(rule) if effect.decides and effect.paper is None]
