@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from harness.curvature.lanczos import Eigenpairs
 
 CONVENTIONS = ("lanczos", "official")
+BATCHNORMS = ("running", "batch")
 COLUMNS = [
     "sample",
     "images",
@@ -38,9 +40,12 @@ class HessianParameters(TrainingParameters):
     batch_size: int = Field(default=16, ge=2)
     top: int = Field(default=5, ge=1, description="eigenvalues of each mini-batch, by magnitude")
     convention: Literal["lanczos", "official"] = "lanczos"
+    batchnorm: Literal["running", "batch"] = Field(
+        default="running", description="the statistics that it normalises with: those of training, or the mini-batch's"
+    )
     start_seed: int = Field(default=0, description="of the start vectors")
 
-    later = frozenset({"start_seed"})
+    later = frozenset({"start_seed", "batchnorm"})
 
 
 KIND = ProbeKind(
@@ -51,7 +56,7 @@ KIND = ProbeKind(
     values=("eigenvalue", "negative", "positive", "positive_part"),
     sample="mini-batch",
     counted=("rank",),
-    told=("augment", "convention"),
+    told=("augment", "convention", "batchnorm"),
     split="train",
     l2=True,
 )
@@ -64,6 +69,7 @@ def hessian(
     top: int = 5,
     weight_decay: float = 5e-2,
     convention: str = "lanczos",
+    batchnorm: str = "running",
     tolerance: float = 1e-3,
     starts: int = 1,
     basis: int = 40,
@@ -87,10 +93,15 @@ def hessian(
     "official": power iteration with deflation on the Hessian of L, by PyHessian's rule, one mini-batch after another;
     with l2 only.
 
+    With running statistics BatchNorm is a fixed linear map, and a mini-batch's Hessian that of independent images. In
+    training it couples the images of a batch; `batchnorm="batch"` differentiates through that, exactly.
+
     Args:
         model: gives logits; left in evaluation mode.
         batches: (inputs [image, ...], targets [image, class], or labels [image]), on the model's device; the paper
             takes 16 augmented training images with their mixed and smoothed targets each.
+        batchnorm: "running" statistics, as in evaluation and in the paper's code, or those of each mini-"batch", as in
+            training; without BatchNorm there is no difference.
         tolerance: relative residual ("lanczos"), or relative change of the Rayleigh quotient ("official").
         starts: start vectors of Lanczos: an eigenvalue counts up to so many times.
         basis: vectors of n numbers kept for each mini-batch.
@@ -107,12 +118,13 @@ def hessian(
         `nep` and `ape` are computed from these, also from their averages.
 
     Raises:
-        HarnessError: unknown convention, no images or images without targets, nothing trainable, or a loss without a
-            finite gradient.
+        HarnessError: unknown convention or batchnorm, no images or images without targets, nothing trainable, or a loss
+            without a finite gradient.
     """
     import pandas as pd
     import torch
 
+    from harness.curvature.batchnorm import batch_statistics
     from harness.curvature.hvp import full_precision, hessian_products
     from harness.curvature.krylov import gaussian, norms
     from harness.curvature.lanczos import lanczos
@@ -122,6 +134,8 @@ def hessian(
 
     if convention not in CONVENTIONS:
         raise HarnessError(f"convention={convention!r} is unknown; {nearest(convention, CONVENTIONS)}")
+    if batchnorm not in BATCHNORMS:
+        raise HarnessError(f"batchnorm={batchnorm!r} is unknown; {nearest(batchnorm, BATCHNORMS)}")
     official = convention == "official"
     model.eval()
 
@@ -148,7 +162,7 @@ def hessian(
         )
 
     rows = []
-    with full_precision():
+    with full_precision(), batch_statistics(model) if batchnorm == "batch" else nullcontext():
         pairs, at_once = labelled_batches(batches), 1 if official else at_once
         for sample, images, answers in together(pairs, solve, at_once=at_once, seed=start_seed):
             for l2, found in zip(shifts, answers, strict=True):

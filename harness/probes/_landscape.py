@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from harness.probes.common.neighbourhood import Batch, Neighbourhood, Plane, Point
 
+BATCHNORMS = ("stale", "fresh")
 COLUMNS = ["sample", "images", "x", "y", "nll", "l2", "l2_norms"]
 
 # A CPU is busy with the images of one point; a GPU waits for launches until there are several.
@@ -42,9 +43,12 @@ class LandscapeParameters(TrainingParameters):
     radius: float = Field(default=1.0, gt=0, description="of the grid, in lengths of the weights")
     directions: int = Field(default=3, ge=1, description="planes, each with two random directions")
     normalisation: Literal["filter", "official"] = "filter"
+    batchnorm: Literal["stale", "fresh"] = Field(
+        default="stale", description="its running statistics: those of the centre, or estimated anew at every point"
+    )
     direction_seed: int = Field(default=0, description="of the random directions")
 
-    later = frozenset({"direction_seed"})
+    later = frozenset({"direction_seed", "batchnorm"})
 
 
 KIND = ProbeKind(
@@ -54,7 +58,7 @@ KIND = ProbeKind(
     keys=("x", "y"),
     values=("nll", "l2", "l2_norms"),
     sample="plane",
-    told=("augment", "normalisation"),
+    told=("augment", "normalisation", "batchnorm"),
     split="train",
     l2=True,
     ledger=True,
@@ -69,6 +73,7 @@ def landscape(
     radius: float = 1.0,
     directions: int = 3,
     normalisation: str = "filter",
+    batchnorm: str = "stale",
     weight_decay: float = 5e-2,
     direction_seed: int = 0,
     ledger: Ledger | None = None,
@@ -85,6 +90,8 @@ def landscape(
         radius: x and y run from -radius to radius, in lengths of the weights.
         directions: how many planes, each with two directions of its own.
         normalisation: "filter" (Li et al. 2018), or "official" for that of the authors' code.
+        batchnorm: whether its running statistics stay those of the centre ("stale", as in the paper's code) or are
+            estimated anew from these images at every point ("fresh"), which costs a second pass over them.
         weight_decay: of the l2 terms.
         direction_seed: of the random directions.
         ledger: keeps every point that is done, and those that it holds are not computed again. An interrupted and
@@ -98,8 +105,8 @@ def landscape(
         (weight_decay · sum of the parameter tensors' norms, as the paper plots it).
 
     Raises:
-        HarnessError: a grid without a centre, no such normalisation, no images, targets that are not soft, or a model
-            without weights of two dimensions.
+        HarnessError: a grid without a centre, no such normalisation or batchnorm, no images, targets that are not soft,
+            or a model without weights of two dimensions.
         Interrupted: asked to stop; what is done is in the ledger.
     """
     import pandas as pd
@@ -113,6 +120,8 @@ def landscape(
         raise HarnessError(f"points={points}: a landscape needs an odd number of at least 3, to have a centre")
     if normalisation not in NORMALISATIONS:
         raise HarnessError(f"normalisation={normalisation!r} is unknown; {nearest(normalisation, NORMALISATIONS)}")
+    if batchnorm not in BATCHNORMS:
+        raise HarnessError(f"batchnorm={batchnorm!r} is unknown; {nearest(batchnorm, BATCHNORMS)}")
     batches = list(checked(batches))
     moved = movable(model)
     if not moved:
@@ -123,7 +132,7 @@ def landscape(
     steps = range(-half, half + 1)
     grid = [(radius * column / half, radius * row / half) for column in steps for row in steps]
     tables = []
-    with full_precision(), Neighbourhood(model, moved, batches, at_once) as around:
+    with full_precision(), Neighbourhood(model, moved, batches, at_once, fresh=batchnorm == "fresh") as around:
         for sample in range(directions):
             generator = torch.Generator().manual_seed(subseed(direction_seed, "directions", sample))
             plane = Plane(*(random_direction(around.weights, normalisation, generator) for _ in "xy"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import starmap
 from types import TracebackType
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
+
+from harness.curvature.batchnorm import estimated_statistics
 
 Batch = tuple[Tensor, Tensor]
 Point = tuple[float, float]
@@ -37,18 +40,30 @@ class Neighbourhood:
         moved: those of its parameters that move.
         batches: (inputs [image, ...], soft targets [image, class]), on the model's device.
         at_once: points evaluated at once. Halved when the GPU's memory is too small; 1 when `torch.func.vmap` cannot
-            follow the model.
+            follow the model, or statistics are fresh.
+        fresh: whether BatchNorm's running statistics are estimated anew from these images at every point.
 
     Attributes:
         weights: w, a tensor for each of `moved`.
     """
 
-    def __init__(self, model: nn.Module, moved: dict[str, nn.Parameter], batches: Sequence[Batch], at_once: int):
-        self.model, self.moved, self.batches, self.at_once = model, moved, batches, at_once
+    def __init__(
+        self,
+        model: nn.Module,
+        moved: dict[str, nn.Parameter],
+        batches: Sequence[Batch],
+        at_once: int,
+        *,
+        fresh: bool = False,
+    ):
+        self.model, self.moved, self.batches = model, moved, batches
+        self.at_once = 1 if fresh else at_once
+        self._statistics = estimated_statistics(model) if fresh else nullcontext()
         self.images = sum(len(inputs) for inputs, _ in batches)
         self.weights = [parameter.detach().clone() for parameter in moved.values()]
 
     def __enter__(self) -> Neighbourhood:
+        self._estimate = self._statistics.__enter__()
         return self
 
     @torch.no_grad()
@@ -57,6 +72,7 @@ class Neighbourhood:
     ) -> None:
         for parameter, weight in zip(self.moved.values(), self.weights, strict=True):
             parameter.copy_(weight)
+        self._statistics.__exit__(kind, error, trace)
 
     @torch.no_grad()
     def nll(self, plane: Plane, points: Sequence[Point]) -> list[float]:
@@ -80,6 +96,8 @@ class Neighbourhood:
     def _in_place(self, plane: Plane, x: float, y: float) -> list[float]:
         for parameter, weight, a, b in zip(self.moved.values(), self.weights, *plane, strict=True):
             torch.add(weight, a, alpha=x, out=parameter).add_(b, alpha=y)
+        if self._estimate is not None:
+            self._estimate(inputs for inputs, _ in self.batches)
         return [torch.stack(list(starmap(self._loss_of, self.batches))).sum().item() / self.images]
 
     def _stacked(self, plane: Plane, points: Sequence[Point]) -> list[float]:
