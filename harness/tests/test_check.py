@@ -85,18 +85,6 @@ def test_what_a_persons_network_raises_is_one_line(subject, tmp_path):
         checked_device([Job(subject("broken"), (), training=True)], "cpu", tmp_path / "logs", Stop())
 
 
-def test_a_session_refuses_an_unknown_anatomy_before_anything_is_trained(tmp_path):
-    place = write_project(tmp_path)
-    claim = place / "claims" / "test_claim.py"
-    claim.write_text(claim.read_text().replace('"prediction"', '"prediction", "fourier"'))
-    (place / "own_network.py").write_text(NETWORK)
-    output = finish(start_session(place, "--subject", "own_network:plain"), status=pytest.ExitCode.USAGE_ERROR)
-    (line,) = [line for line in output.splitlines() if line.startswith("ERROR: ")]
-    assert "own_network:plain" in line
-    assert "models.register(" in line
-    assert not (place / "store" / "runs").exists()
-
-
 def test_the_parent_of_a_session_loads_no_torch(tmp_path):
     place = write_project(tmp_path)
     with (place / "conftest.py").open("a") as file:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from PIL import Image
 
 import harness.probes
 import harness.report.figures
+import harness.tests.inside  # before the first test
 from harness.data import catalogue as data_catalogue
 from harness.data import load_dataset
 from harness.probes.kinds import PROBES
@@ -27,6 +26,8 @@ from harness.tests import report_fixtures as made
 from harness.tests import test_contracts as contracts
 from harness.tests.sessions import PROFILE
 from models import anatomy, create_model, zoo
+
+pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -65,23 +66,22 @@ def test_an_example_is_short_and_touches_no_more_files_than_it_may(section):
     assert all(len(code.splitlines()) <= 30 for code in found.values())
 
 
-def test_the_claim_and_the_study_are_judged(tmp_path):
-    claim, study = examples("A claim"), examples("A study")
-    (tmp_path / "claims").mkdir()
+def test_the_claim_and_the_study_are_judged(pytester, monkeypatch):
+    place, claim, study = pytester.path, examples("A claim"), examples("A study")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    (place / "claims").mkdir()
     for file in claim:
-        (tmp_path / file).write_text(f"{claim[file]}\n\n{study[file]}", encoding="utf-8")
-    (tmp_path / "tiny.toml").write_text(PROFILE + study["harness/profiles/quick.toml"], encoding="utf-8")
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["harness.plugin"]\n')
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    command = [sys.executable, "-m", "pytest", "claims", "--profile", "tiny.toml", "--device", "cpu", "-rA"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode in (0, 1), done.stdout + done.stderr
-    evidence = sorted(path.parent.name for path in tmp_path.glob("results/tiny*/evidence/*/*.json"))
-    assert evidence == ["F11", "F12"], done.stdout
-    (page,) = tmp_path.glob("results/tiny*/report.html")
+        (place / file).write_text(f"{claim[file]}\n\n{study[file]}", encoding="utf-8")
+    (place / "tiny.toml").write_text(PROFILE + study["harness/profiles/quick.toml"], encoding="utf-8")
+    (place / "conftest.py").write_text('pytest_plugins = ["harness.plugin"]\n')
+    (place / "pytest.ini").write_text("[pytest]\n")
+    done = pytester.runpytest_inprocess("claims", "--profile", "tiny.toml", "--device", "cpu", "-rA")
+    assert done.ret in (0, 1)
+    evidence = sorted(path.parent.name for path in place.glob("results/tiny*/evidence/*/*.json"))
+    assert evidence == ["F11", "F12"]
+    (page,) = place.glob("results/tiny*/report.html")
     assert "No figure" not in page.read_text()
-    assert '"verdict": "not run"' not in "".join(p.read_text() for p in tmp_path.glob("results/*/evidence/*/*.json"))
+    assert '"verdict": "not run"' not in "".join(p.read_text() for p in place.glob("results/*/evidence/*/*.json"))
 
 
 @pytest.fixture

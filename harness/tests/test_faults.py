@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from harness.engine.execute import execute
+from harness.engine.processes import CONTEXT
+from harness.engine.processes import start as fork
+from harness.engine.settings import prepare
 from harness.plan.job import Job
 from harness.store import Store
 from harness.tests.sessions import (
     PATIENCE_SECONDS,
-    ROOT,
     effects,
     final_weights,
     finish,
@@ -119,7 +120,6 @@ def test_a_worker_that_is_killed_fails_its_run_and_the_next_call_continues(tmp_p
 def test_a_state_left_by_a_kill_right_after_the_end_is_removed(make_run, digits, tmp_path):
     import torch
 
-    from harness.engine.execute import execute
     from harness.training.loop import train
 
     run, store = make_run(epochs=1, warmup_epochs=0), Store(tmp_path / "store")
@@ -131,48 +131,33 @@ def test_a_state_left_by_a_kill_right_after_the_end_is_removed(make_run, digits,
     assert store.read(run.checkpoint_key) is not None
 
 
-EXECUTE = """
-import json, sys
-from pathlib import Path
-import torch
-from harness.plan.job import Job
-from harness.engine.execute import execute
-from harness.store import Store
-
-torch.set_num_threads(1)
-job = Job.from_plain(json.loads(sys.argv[1]))
-print("ready", flush=True)
-sys.stdin.readline()
-execute(
-    job,
-    store=Store(Path(sys.argv[2])),
-    device=torch.device("cpu"),
-    data_root=None,
-    progress=lambda event: print(event["doing"], flush=True),
-    should_stop=lambda: False,
-)
-"""
+def execute_when_told(channel, job, store):
+    """In a process of its own: print what is going on."""
+    device = prepare("cpu")
+    channel.send("ready")
+    channel.recv()
+    progress = partial(print, flush=True)
+    execute(job, store=Store(store), device=device, data_root=None, progress=progress, should_stop=lambda: False)
 
 
 def test_of_two_processes_one_trains_and_the_other_waits_and_reads(make_run, tmp_path):
-    run = make_run("resnet_micro", train_images=None, epochs=3)
-    job = json.dumps(Job(run, (), training=True).to_plain())
-    command = [sys.executable, "-c", EXECUTE, job, str(tmp_path / "store")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    pair = [
-        subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
+    run, store = make_run("resnet_micro", train_images=None, epochs=3), Store(tmp_path / "store")
+    logs, pair, channels = [tmp_path / "one", tmp_path / "other"], [], []
+    for log in logs:
+        ours, theirs = CONTEXT.Pipe()
+        pair.append(fork(execute_when_told, theirs, Job(run, (), training=True), store.root, log=log))
+        channels.append(ours)
+    for channel in channels:
+        assert channel.recv() == "ready"
+    for channel in channels:
+        channel.send("go")
     for process in pair:
-        assert process.stdout.readline() == "ready\n"
-    for process in pair:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    outputs = [process.communicate(timeout=PATIENCE_SECONDS)[0] for process in pair]
-    assert [process.returncode for process in pair] == [0, 0], outputs
+        process.join(PATIENCE_SECONDS)
+    outputs = [log.read_text() for log in logs]
+    assert [process.exitcode for process in pair] == [0, 0], outputs
     assert sorted("training" in output for output in outputs) == [False, True]
     assert sorted("waiting" in output for output in outputs) == [False, True]
-    assert Store(tmp_path / "store").read(run.checkpoint_key) is not None
+    assert store.read(run.checkpoint_key) is not None
 
 
 def test_two_reproductions_started_together_share_the_work(tmp_path):

@@ -6,7 +6,6 @@ Most run within this process, whose libraries are loaded and whose workers are f
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import re
@@ -16,27 +15,13 @@ import sys
 import time
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import torch
 
-from harness.store.tables import to_parquet
+import harness.tests.inside  # noqa: F401  before the first test
 from harness.tests.sessions import CATALOGUE, CLAIM, PATIENCE_SECONDS, PROFILE
 
 pytest_plugins = ["pytester"]
-
-# Before the first test: pytester forgets what was imported in a session, and some cannot be imported twice.
-for needed in (
-    "harness.engine.local",
-    "harness.engine.execute",
-    "harness.report.page",
-    "harness.report.figures.prediction",
-    "matplotlib.backends.backend_svg",
-    "multiprocessing.popen_forkserver",  # or every session had a server of its own to fork from
-    "scipy.stats",
-):
-    importlib.import_module(needed)
-to_parquet(pd.DataFrame())  # with what pandas imports for it
 
 
 @pytest.fixture(scope="module")
@@ -450,12 +435,16 @@ def test_a_signal_stops_in_order(pytester, project, tmp_path, number):
     assert list((tmp_path / "store").glob("runs/*/step-*"))
 
 
+OWN = """
+from torch import nn
+
+def factory(num_classes, image_size):
+    return nn.Sequential(nn.Flatten(), nn.Linear(image_size**2, num_classes))
+"""
+
+
 def test_a_persons_own_model_plays_a_role(session, pytester):
-    (pytester.path / "mine.py").write_text(
-        "from torch import nn\n"
-        "def factory(num_classes, image_size):\n"
-        "    return nn.Sequential(nn.Flatten(), nn.Linear(image_size**2, num_classes))\n"
-    )
+    (pytester.path / "mine.py").write_text(OWN)
     result = session("--subject", "mine:factory")
     result.assert_outcomes(passed=1)
     assert result.evidence["case"]["models"] == {"vit": "subject/mine:factory"}
@@ -529,6 +518,17 @@ def test_a_factory_that_raises_is_one_line_before_anything_is_trained(session, p
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     (line,) = [line for line in result.errlines if line.startswith("ERROR: ")]
     assert "mine:factory(num_classes=10, image_size=8) fails: KeyError: 'depth' (mine.py, line 2)" in line
+    assert not (pytester.path / "fresh" / "runs").exists()
+
+
+def test_an_unknown_anatomy_is_one_line_before_anything_is_trained(session, project, pytester):
+    project(body=CLAIM.replace('"prediction"', '"fourier"').format(values=[], role="vit", effect="effect"))
+    (pytester.path / "mine.py").write_text(OWN)
+    result = session("--subject", "mine:factory", store=pytester.path / "fresh")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in result.errlines if line.startswith("ERROR: ")]
+    assert "mine:factory" in line
+    assert "models.register(" in line
     assert not (pytester.path / "fresh" / "runs").exists()
 
 
