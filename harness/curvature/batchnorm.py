@@ -44,7 +44,7 @@ def estimated_statistics(model: nn.Module) -> Iterator[Callable[[Iterator[Tensor
     mean over batches of their means and unbiased variances. On leaving they are as before.
     """
     layers = with_statistics(model)
-    kept = {layer: ({name: layer._buffers[name].clone() for name in STATISTICS}, layer.momentum) for layer in layers}
+    kept = [(layer.momentum, {name: layer.get_buffer(name).clone() for name in STATISTICS}) for layer in layers]
 
     @torch.no_grad()
     def estimate(batches: Iterator[Tensor]) -> None:
@@ -62,7 +62,7 @@ def estimated_statistics(model: nn.Module) -> Iterator[Callable[[Iterator[Tensor
     try:
         yield estimate
     finally:
-        for layer, (buffers, momentum) in kept.items():
+        for layer, (momentum, buffers) in zip(layers, kept, strict=True):
             layer.momentum = momentum
             for name, buffer in buffers.items():
-                layer._buffers[name].copy_(buffer)
+                layer.get_buffer(name).copy_(buffer)
