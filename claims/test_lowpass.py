@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from harness.plan.wanted import wanted
-from harness.readings import amplitude_of_loss, noise_losses
+from harness.readings import Share, amplitude_of_loss, noise_losses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ def late_steps(spectrum: pd.DataFrame, kind: str) -> pd.Series:
 
 def stated_signs(spectrum: pd.DataFrame) -> float:
     msa, mlp = late_steps(spectrum, "msa"), late_steps(spectrum, "mlp")
-    return ((msa < 0).sum() + (mlp > 0).sum()) / (len(msa) + len(mlp))
+    return Share(np.concatenate([msa < 0, mlp > 0]))
 
 
 @pytest.mark.claim("F2", roles=["vit"], probes=["fourier"])
@@ -184,13 +184,13 @@ def steps_in_variance(variances: pd.DataFrame, kind: str) -> pd.Series:
 
 
 def lowering_msas(variances: pd.DataFrame) -> float:
-    return (steps_in_variance(variances, "msa") < 0).mean()
+    return Share(steps_in_variance(variances, "msa") < 0)
 
 
 def raising_mlps(variances: pd.DataFrame, part: float = 1.0) -> float:
     """Among the first `part` of the blocks."""
     steps = steps_in_variance(variances, "mlp")
-    return (steps.iloc[: round(part * len(steps))] > 0).mean()
+    return Share(steps.iloc[: round(part * len(steps))] > 0)
 
 
 def stages_but_the_last(variances: pd.DataFrame) -> list[np.ndarray]:
@@ -200,7 +200,7 @@ def stages_but_the_last(variances: pd.DataFrame) -> list[np.ndarray]:
 
 
 def raising_blocks(variances: pd.DataFrame) -> float:
-    return (np.concatenate([np.diff(stage) for stage in stages_but_the_last(variances)]) > 0).mean()
+    return Share(np.concatenate([np.diff(stage) for stage in stages_but_the_last(variances)]) > 0)
 
 
 @pytest.mark.claim("F7", roles=["vit", "resnet"], probes=["variance"])
@@ -233,7 +233,7 @@ def test_F8_variance_of_resnet_peaks_at_the_end_of_each_stage(claim: Effects) ->
 def msa_below_mlp(variances: pd.DataFrame) -> float:
     """Share of blocks."""
     msa, mlp = (steps_in_variance(variances, kind).to_numpy() for kind in ("msa", "mlp"))
-    return (msa < mlp).mean()
+    return Share(msa < mlp)
 
 
 @pytest.mark.claim("F9", roles=["pit", "swin"], probes=["variance"])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from harness.readings import cka
+from harness.readings import Share, cka
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,7 @@ def above_other_cuts(similarities: pd.DataFrame) -> float:
 
 
 def share_of_other_cuts(similarities: pd.DataFrame) -> float:
-    return (contrast_of_other_cuts(similarities) < stage_contrast(similarities)).mean()
+    return Share(contrast_of_other_cuts(similarities) < stage_contrast(similarities))
 
 
 @pytest.mark.claim("S1", roles=["resnet", "pit", "swin", "vit"], probes=["similarity"])

@@ -9,9 +9,22 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 NOISE_LOSS = 5.0  # percentage points at the lowest frequency, as ResNet loses in Fig 2b
+
+
+class Share(float):
+    """A share of so many, and therefore known to 1/of: three networks that agree are no certainty."""
+
+    of: int
+
+    def __new__(cls, hits: pd.Series | np.ndarray) -> Share:
+        """Of true values among all."""
+        share = super().__new__(cls, hits.mean())
+        share.of = len(hits)
+        return share
 
 
 def nep(spectrum: pd.DataFrame, *, l2: bool = True) -> float:

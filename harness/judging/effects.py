@@ -23,6 +23,7 @@ from harness.plan.catalogue import Claim, EffectRule, Premise, Rule
 from harness.plan.study import Place
 from harness.plan.wanted import Wanted
 from harness.probes.kinds import PROBES
+from harness.readings import Share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -198,11 +199,13 @@ class Effects:
         variance = jackknife(difference, tables, GROUPS_ALONE if len(self.measured.seeds) == 1 else GROUPS)
         if least_variance is not None:
             variance = max(variance, sum(least_variance(table.mean()) for table in tables))
+        one = statistic(*(table.mean() for table in mine))
+        counted = 1 / one.of if isinstance(one, Share) else max(table.step for table in mine)
         found = Replicate(
-            one=statistic(*(table.mean() for table in mine)),
+            one=float(one),
             other=less[1](*(table.mean() for table in others)) if less else None,
             variance=variance,
-            step=max(table.step for table in mine) if share else 0.0,
+            step=counted if share else 0.0,
             samples=min(table.samples for table in tables),
             sample=tables[0].kind.sample,
         )

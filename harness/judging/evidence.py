@@ -50,6 +50,7 @@ class Effect(Record):
     null: float
     decides: bool
     paired: bool = False  # by seed
+    against_untrained: bool = False  # by how much training raises an effect: it can keep a claim from being reproduced
     above: float | None = None  # one-sided p-value of lying above the null
     below: float | None = None  # the same of lying below
     small: float | None = None  # of lying within a quarter of the paper's own size around the null

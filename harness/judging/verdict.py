@@ -28,12 +28,14 @@ def judge(effects: Sequence[Effect], premises: Sequence[PremiseRecord], look: Lo
     if all(effect.low is not None and effect.low > effect.null for effect in deciding):
         several = "s of all deciding effects lie" if len(deciding) > 1 else " of the deciding effect lies"
         return "reproduced", f"The interval{several} above the null ({'; '.join(map(shown, deciding))})."
+    # What untrained networks show as well is a property of the architecture, and contradicts nothing.
+    own = [effect for effect in deciding if not effect.against_untrained]
     # The smallest of several p-values has to pass Holm's first step; how many others do turns no verdict.
-    corrected = error / len(deciding)
-    for effect in sorted(deciding, key=lambda effect: chance(effect.below)):
+    corrected = error / len(own)
+    for effect in sorted(own, key=lambda effect: chance(effect.below)):
         if chance(effect.below) < corrected:
             return "contradicted", f"{shown(effect)} lies below {effect.null:g}."
-    for effect in sorted(deciding, key=lambda effect: chance(effect.small)):
+    for effect in sorted(own, key=lambda effect: chance(effect.small)):
         if chance(effect.small) < corrected:
             around = f"within a quarter of the paper's own size around {effect.null:g}"
             return "negligible", f"{shown(effect)} lies {around}."
@@ -58,8 +60,8 @@ def p_value(verdict: Verdict, effects: Sequence[Effect]) -> float | None:
     if verdict == "reproduced":
         return max(chance(effect.above) for effect in deciding)
     if verdict in ("contradicted", "negligible"):
-        least = min(chance(effect.below if verdict == "contradicted" else effect.small) for effect in deciding)
-        return min(1.0, least * len(deciding))
+        own = [effect for effect in deciding if not effect.against_untrained]
+        return min(1.0, len(own) * min(chance(each.below if verdict == "contradicted" else each.small) for each in own))
     return None
 
 

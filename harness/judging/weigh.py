@@ -128,7 +128,7 @@ def above_untrained(rule: EffectRule, effects: Effects, control: Effects | None,
     raised = rule.model_copy(
         update={"name": ABOVE_UNTRAINED.format(rule.name), "null": 0.0, "paired": True, "paper": None, "source": None}
     )
-    return as_effect(raised, found, look)
+    return as_effect(raised, found, look).model_copy(update={"against_untrained": True})
 
 
 def gain(trained: Replicate, random: Replicate) -> Replicate:

@@ -204,7 +204,7 @@ def test_every_study_of_a_profile_is_compared_by_a_claim_and_every_role_has_a_pa
         assert set(profile.roles) <= named | {point.of for point in points}, path.stem
 
 
-@pytest.mark.parametrize("profile", ["cifar100", "mini", "quick"])
+@pytest.mark.parametrize("profile", ["cifar100", "mini", "digits"])
 def test_the_larger_profiles_have_whom_the_tests_ask_for(profile):
     for (claim, part), test in TESTS.items():
         _, missing = expand(claim, part, test.roles, test.probes, load_profile(profile))
