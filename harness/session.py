@@ -153,7 +153,7 @@ class Session:
         lines = [describe(self.plan(ahead), self.options.jobs or _cores())]
         later = [(case, look) for case, look in ahead if look.number]
         if later:
-            lines.append(f"of these, {self._said(later)} for cases that are undecided so far")
+            lines.append(f"of these: {self._said(later)}")
         for name, reason in self.unavailable.items():
             lines.append(
                 f"{name}: counted with its {dataset_info(name).train_images:,} published training images and not "
@@ -253,7 +253,8 @@ class Session:
     def _said(self, ahead: list[tuple[Case, Look]]) -> str:
         most = max(look.seeds for _, look in ahead)
         claims = ", ".join(dict.fromkeys(case.claim for case, _ in ahead))
-        return f"{len(ahead)} undecided case{'s' * (len(ahead) > 1)} get up to {most} seeds: {claims}"
+        who = "1 undecided case gets" if len(ahead) == 1 else f"{len(ahead)} undecided cases get"
+        return f"{who} up to {most} seeds: {claims}"
 
     def out_of_scope(self, case: Case) -> PremiseRecord | None:
         """The premise that fails before anything is trained."""
