@@ -261,7 +261,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     error = call.excinfo.value if call.excinfo else None
     verdict = call.when == "call" and isinstance(error, pytest.fail.Exception)
     report.harness_error = not verdict
-    if report.harness_error and call.when == "call":
+    # In setup, too: to know which look it is to judge, the test has measured the earlier ones.
+    if report.harness_error and call.when != "teardown" and not isinstance(error, pytest.fail.Exception):
         if isinstance(error, HarnessError):
             report.longrepr = str(error)
         if dossier := item.stash.get(DOSSIER, None):

@@ -151,6 +151,8 @@ class Session:
         self.fingerprints |= dict.fromkeys(self.unavailable, UNSEEN)
         ahead = [(case, look) for case, test in asked if (look := self._ahead(case, test))]
         lines = [describe(self.plan(ahead), self.options.jobs or _cores())]
+        if len(ahead) < len(asked):
+            lines.append(f"{len(asked) - len(ahead)} of {len(asked)} cases need nothing more")
         later = [(case, look) for case, look in ahead if look.number]
         if later:
             lines.append(f"of these: {self._said(later)}")

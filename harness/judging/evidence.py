@@ -150,8 +150,12 @@ class Evidence(Record):
 
     @property
     def spoken(self) -> str:
-        """The verdict as a person is told: off the paper's protocol nothing is said of the paper itself."""
-        return self.verdict if self.faithful else OFF_PROTOCOL.get(self.verdict, self.verdict)
+        """The verdict as a person is told."""
+        return self.said(self.verdict)
+
+    def said(self, verdict: Verdict) -> str:
+        """A verdict on this case: off the paper's protocol nothing is said of the paper itself."""
+        return verdict if self.faithful else OFF_PROTOCOL.get(verdict, verdict)
 
     def to_json(self) -> str:
         return self.model_dump_json(by_alias=True, indent=2) + "\n"

@@ -119,9 +119,9 @@ class FromStore:
         return self._read[key]
 
     def complete(self) -> bool:
-        """Whether all tables are there."""
+        """Whether all tables are there, and undamaged."""
         runs = self.case.runs(self.fingerprint)
-        return all(self.store.meta(request.key(run.run_id)) for run, requests in runs for request in requests)
+        return all(self.store.read(request.key(run.run_id)) for run, requests in runs for request in requests)
 
     def copy_to(self, results: Path, probes: Sequence[Wanted]) -> list[str]:
         """Write one table a probe, for all networks and seeds of the case: the results folder stands alone.

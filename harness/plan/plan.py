@@ -123,7 +123,7 @@ def describe(plan: Plan, workers: int) -> str:
         training = "cached" if item.trained else f"{item.epochs} epochs" if item.epochs else "none"
         counts = Counter(request.probe for request in item.missing)
         probes = ", ".join(f"{name} ×{n}" if n > 1 else name for name, n in counts.items()) or "none"
-        about = "" if item.trained else duration(item.seconds)
+        about = duration(item.seconds) if item.epochs and not item.trained else ""
         name = "?" if run.fingerprint == UNSEEN else run.run_id
         row = f"{player:<{width}}  {run.dataset:<10}{run.seed:>5}  {training:<12}{about:>9}"
         lines.append(f"{name:<18}{row}  {probes}")

@@ -21,7 +21,7 @@ def protocol_table(results: Path, claim: Claim | None, case: Case) -> Table | No
 
     None for a case that was not judged under several protocols.
     """
-    verdicts = case.evidence.protocols
+    verdicts = {name: case.evidence.said(verdict) for name, verdict in case.evidence.protocols.items()}
     if claim is None or not verdicts:
         return None
     roles = list(case.evidence.case.models)

@@ -74,7 +74,8 @@ def verdict_lines(summary: Summary, width: int | None = None) -> str:
         lines.append("")
         lines += textwrap.wrap(f"no evidence for {', '.join(missing)}", width, subsequent_indent="  ")
     lines += ["", *(f"{role} is played by {subject}" for role, subject in subjects(summary).items())]
-    lines.append(", ".join(f"{count} {plural(outcome, count)}" for outcome, count in summary.counts.items()))
+    counts = ", ".join(f"{count} {plural(outcome, count)}" for outcome, count in summary.counts.items())
+    lines += textwrap.wrap(counts, width)
     # Some terminals and pipes know only ASCII; the signs of the numbers have to survive them.
     return "\n".join(lines).replace(MINUS, "-").replace(NOTHING, "-").replace(HELD, " ") + "\n"
 

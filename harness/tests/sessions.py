@@ -41,6 +41,14 @@ epochs = 1
 warmup_epochs = 0
 batch_size = 32
 """
+# An epoch on 64 images teaches nothing; whether a network has learned is another test's.
+ANY_ACCURACY = "harness.judging.learned.DEVIATIONS", -9
+CONFTEST = """
+from harness.judging import learned
+
+pytest_plugins = ["harness.plugin"]
+learned.DEVIATIONS = -9
+"""
 CLAIM = """
 import itertools
 import pytest
@@ -59,7 +67,7 @@ def write_project(place, *, epochs=1):
         "claims/test_claim.py": CLAIM.format(values="[1.0, 1.01]", role="vit", effect="effect"),
         "tiny.toml": PROFILE.replace("epochs = 1\n", f"epochs = {epochs}\n"),
         "pytest.ini": "[pytest]\n",
-        "conftest.py": 'pytest_plugins = ["harness.plugin"]\n',
+        "conftest.py": CONFTEST,
     }
     for name, text in files.items():
         path = place / name

@@ -307,7 +307,10 @@ def test_reproduced_means_all_above_and_contradicted_that_one_lies_below(pairs):
     verdict, _ = judge(effects, (), ONE_LOOK)
     if verdict == "reproduced":
         assert min(each.low for each in effects) > 0
-        assert judge([effect(-each.high, -each.low) for each in effects], (), ONE_LOOK)[0] == "contradicted"
+        turned = [effect(-each.high, -each.low) for each in effects]
+        # All have to lie above, and none needs a correction; that one lies below may be chance.
+        corrected = p_value("contradicted", turned) < 0.025
+        assert judge(turned, (), ONE_LOOK)[0] == ("contradicted" if corrected else "inconclusive")
     if verdict == "contradicted":
         assert min(each.high for each in effects) < 1e-9
         assert p_value(verdict, effects) <= 0.025 + 1e-9

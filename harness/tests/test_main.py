@@ -119,7 +119,7 @@ def test_what_is_installed_reports_with_its_own_catalogue_unless_there_is_one_he
 
     done = reported()
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^F10 +none +reproduced", done.stdout, re.MULTILINE)
+    assert re.search(r"^F10 +none +agrees", done.stdout, re.MULTILINE)
     assert "no evidence for L1" in done.stdout
     (tmp_path / "claims").mkdir()
     (tmp_path / "claims" / "catalogue.toml").write_text("")

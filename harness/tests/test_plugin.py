@@ -19,7 +19,8 @@ import pytest
 import torch
 
 import harness.tests.inside  # noqa: F401  before the first test
-from harness.tests.sessions import CATALOGUE, CLAIM, PATIENCE_SECONDS, PROFILE
+from harness.store.tables import to_parquet
+from harness.tests.sessions import ANY_ACCURACY, CATALOGUE, CLAIM, CONFTEST, PATIENCE_SECONDS, PROFILE
 
 pytest_plugins = ["pytester"]
 
@@ -37,7 +38,8 @@ def project(pytester, monkeypatch):
     (pytester.path / "claims" / "catalogue.toml").write_text(CATALOGUE)
     (pytester.path / "tiny.toml").write_text(PROFILE)
     (pytester.path / "pytest.ini").write_text("[pytest]\n")
-    (pytester.path / "conftest.py").write_text('pytest_plugins = ["harness.plugin"]\n')
+    (pytester.path / "conftest.py").write_text(CONFTEST)
+    monkeypatch.setattr(*ANY_ACCURACY)  # to be as it was afterwards
     monkeypatch.syspath_prepend(os.getcwd())
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
 
@@ -79,20 +81,24 @@ def test_a_verdict_is_an_outcome_and_leaves_evidence(session, project, values, o
     assert result.ret == status
     evidence = result.evidence
     assert evidence["verdict"] == verdict
-    assert evidence["schema"] == 1
+    assert evidence["schema"] == 2
+    assert evidence["look"] == {"seeds": 2, "of": [2], "level": pytest.approx(0.95)}
     assert evidence["case"] == {
         "dataset": "digits",
         "dataset_title": "digits (8×8)",
         "models": {"vit": "vit_micro(depth=1)"},
         "seeds": [0, 1],
         "studies": {},
+        "floors": {},
     }
     (effect,) = evidence["effects"]
     assert effect["value"] == pytest.approx(sum(json.loads(values)) / 2)
-    assert (effect["n"], effect["replicate"], effect["level"], effect["null"]) == (2, "seed", 0.95, 0.0)
+    assert (effect["n"], effect["replicate"], effect["null"]) == (2, "seed", 0.0)
+    assert effect["level"] == pytest.approx(0.95)
+    assert effect["untrained"]["n"] == 2
     assert evidence["paper"] == [{"name": "effect", "value": 2.0, "source": "made up"}]
     assert len(evidence["provenance"]["run_ids"]) == 2
-    for table in evidence["tables"]:
+    for table in [*evidence["tables"], *evidence["support"]]:
         assert (result_folder(result) / table).is_file()
     assert "F1" in (result_folder(result) / "report.html").read_text()
 
@@ -119,7 +125,7 @@ def test_claim(claim):
     assert claim.roles == ("vit", "vit_data_32", "vit_data_48")
     def statistic(*spectra):
         assert [len(spectrum) for spectrum in spectra] == [10] * 6  # five eigenvalues, without and with l2
-        return 1 + sum(map(nep, spectra))
+        return 100 + sum(map(nep, spectra))
     claim.effect("effect", claim.roles, statistic, probe=[WARMUP, CLEAN])
 """
 
@@ -149,12 +155,12 @@ images = 32
     ]
     assert evidence["provenance"]["device"] != "none"
     runs = list((tmp_path / "store" / "runs").iterdir())
-    assert len(runs) == 6
+    assert len(runs) == 6 + 2 + 4  # and those that keep their first weights: of all images, and of each share
     for run in runs:
         kept = sorted(entry.name for entry in run.iterdir() if entry.is_dir())
         assert [name.partition("-")[0] for name in kept] == ["epoch", "step"], kept
     again = session("--plan", store=tmp_path / "store")
-    again.stdout.fnmatch_lines(["6 runs, 0 to train; 0 measurements to make*"])
+    again.stdout.fnmatch_lines(["1 of 1 cases need nothing more"])
 
 
 def test_a_claim_without_networks_needs_neither_data_nor_training(session, project, pytester, tmp_path):
@@ -165,7 +171,7 @@ def test_a_claim_without_networks_needs_neither_data_nor_training(session, proje
     evidence = json.loads(path.read_text())
     (effect,) = evidence["effects"]
     assert (effect["value"], effect["n"], effect["replicate"]) == (1.5, 3, "random draw")
-    assert evidence["case"] == {"dataset": "none", "dataset_title": "no data", "models": {}, "seeds": [], "studies": {}}
+    assert evidence["case"] == {"dataset": "none", "dataset_title": "no data", "models": {}, "seeds": [], "studies": {}, "floors": {}}
     assert (evidence["deviations"], evidence["tables"], evidence["provenance"]["run_ids"]) == ([], [], [])
     planned = session("--plan", store=tmp_path / "store")
     planned.assert_outcomes()
@@ -365,11 +371,11 @@ def test_the_plan_says_what_is_to_do_and_what_is_cached(session, tmp_path):
     store = tmp_path / "store"
     before = session("--plan", store=store)
     assert before.ret == 0
-    before.stdout.fnmatch_lines(["*2 runs, 2 to train; 2 measurements to make*"])
+    before.stdout.fnmatch_lines(["*4 runs, 2 to train; 4 measurements to make*"])
     assert not (store / "runs").exists()
     session(store=store).assert_outcomes(passed=1)
     after = session("--plan", store=store)
-    after.stdout.fnmatch_lines(["*2 runs, 0 to train; 0 measurements to make*"])
+    after.stdout.fnmatch_lines(["0 runs, 0 to train; 0 measurements to make*", "1 of 1 cases need nothing more"])
     assert after.evidence["verdict"] == "reproduced"
 
 
@@ -383,17 +389,22 @@ def test_nothing_is_computed_twice(session, shared_store):
 
 
 def test_damaged_artifacts_are_named_set_aside_and_recomputed_to_the_same_bits(session, shared_store):
-    """One file cut short, one with a bit turned."""
+    """One file cut short, one with a bit turned; the weights are missed as soon as a table is."""
     run_ids = session().evidence["provenance"]["run_ids"]
+    tables = [*shared_store.glob(f"probes/{run_ids[0]}/*/table.parquet")]
+    tables += shared_store.glob(f"probes/{run_ids[1]}/*/table.parquet")
     paths = [shared_store / "runs" / run_id / "final" / "weights.safetensors" for run_id in run_ids]
-    cut, turned = whole = [path.read_bytes() for path in paths]
-    for path, damaged in zip(paths, (cut[:100], turned[:-1] + bytes([turned[-1] ^ 1])), strict=True):
-        path.write_bytes(damaged)
+    whole = {path: path.read_bytes() for path in (*paths, *tables)}
+    cut, turned = paths
+    cut.write_bytes(whole[cut][:100])
+    turned.write_bytes(whole[turned][:-1] + bytes([whole[turned][-1] ^ 1]))
+    for table in tables:
+        table.write_bytes(whole[table][:-1])
     result = session()
     result.assert_outcomes(passed=1)
-    for path in paths:
-        result.stdout.fnmatch_lines([f"damaged: {path.parent} (weights.safetensors: *set aside as *computed again"])
-    assert [path.read_bytes() for path in paths] == whole
+    for path in whole:
+        result.stdout.fnmatch_lines([f"damaged: {path.parent} ({path.name}: *set aside as *computed again"])
+    assert {path: path.read_bytes() for path in whole} == whole
 
 
 def test_a_budget_that_is_too_short_stops_in_order_and_the_same_command_continues(session, pytester, tmp_path):

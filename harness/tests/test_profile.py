@@ -88,7 +88,7 @@ def test_alternet_has_its_msas_where_the_paper_draws_them(name, dataset, placeme
 
 def test_the_profiles_of_the_papers_data_sets_have_its_recipe():
     paper = load_profile("cifar100").recipe
-    assert (paper, load_profile("cifar100").seeds) == (Recipe(), [0, 1, 2])
+    assert (paper, load_profile("cifar100").looks[0]) == (Recipe(), 3)
     short = load_profile("cifar10").recipe
     assert short.model_copy(update={"epochs": 300, "precision": "fp32"}) == paper
     assert short.warmup_epochs == 5
@@ -108,7 +108,7 @@ def test_the_profiles_of_the_papers_data_sets_have_its_recipe():
         ),
         ('"digits"', '"digit"', r"datasets.*no data set 'digit'; did you mean 'digits'"),
         ("epochs = 3", "epochs = -3", r"recipe\.epochs: .*greater than or equal to 0 \(given: -3\)"),
-        ("[0, 1]", "[0, 0]", "a seed occurs twice"),
+        ("[2]", "[2, 2]", r"looks = \[2, 2\]: seeds behind each look, each more than before"),
         ("[recipe]", "[probes.fouriers]\n[recipe]", "no probe 'fouriers'; did you mean 'fourier'"),
         ("[recipe]", "[probes.fourier]\ngroup = 3\n[recipe]", "did you mean 'groups'"),
         ("epochs = 3", "epochs = ", r"cannot read .*mine\.toml"),
@@ -200,17 +200,17 @@ def test_a_probe_of_an_epoch_is_counted_in_the_runs_own_recipe(profile):
     mine = profile(GOOD + '[variants]\nvit_long = {of = "vit", recipe = {epochs = 6}}')
     chosen = [wanted("hessian", after=0), wanted("hessian", after="1/3"), wanted("hessian", augment=False)]
     (case, _), _ = expand("L2", None, ["vit", "vit_long"], chosen, mine)
-    assert [[case.request(role, probe).epoch for probe in case.probes] for role in case.roles] == [
+    assert [[case.request(role, probe, 0).epoch for probe in case.probes] for role in case.roles] == [
         [0, 1, None],
         [0, 2, None],
     ]
     assert [probe.name for probe in chosen] == ["hessian-warmup", "hessian-after-1-3", "hessian-augment-False"]
-    parameters = [case.request("vit", probe).parameters.augment for probe in chosen]
+    parameters = [case.request("vit", probe, 0).parameters.augment for probe in chosen]
     assert parameters == [True, True, False]
-    assert len({case.request("vit", probe).key("run") for probe in chosen}) == 3
+    assert len({case.request("vit", probe, 0).key("run") for probe in chosen}) == 3
     (bare, _), _ = expand("L2", None, ["vit"], chosen, profile(**{"epochs = 3": "epochs = 3\nwarmup_epochs = 0"}))
     with pytest.raises(HarnessError, match="no warm-up"):
-        bare.request("vit", chosen[0])
+        bare.request("vit", chosen[0], 0)
 
 
 def test_weights_are_wanted_as_far_as_is_measured(profile):
@@ -220,7 +220,7 @@ def test_weights_are_wanted_as_far_as_is_measured(profile):
     run = case.run("vit", 0, "fingerprint")
 
     def epochs(*after):
-        return wanted_epochs(run, [case.request("vit", chosen[epoch]) for epoch in after], mine)
+        return wanted_epochs(run, [case.request("vit", chosen[epoch], 0) for epoch in after], mine)
 
     assert epochs(0) == (0,)
     assert epochs(1) == (0, 1)
@@ -234,7 +234,7 @@ def test_a_parameter_that_came_later_leaves_stored_tables_where_they_are(profile
     def key(changes=""):
         mine = profile(GOOD.replace("epochs = 3", f"epochs = 3\n[probes.{probe}]\n{changes}"))
         (case, _), _ = expand("L2", None, ["vit"], [probe], mine)
-        return case.request("vit", case.probes[0])
+        return case.request("vit", case.probes[0], 0)
 
     usual = key()
     plain = usual.model_dump(mode="json")
@@ -340,7 +340,7 @@ def test_deviations_list_what_differs_and_nothing_else(profile):
     changed = toml.replace(
         "[recipe]",
         '[images]\ntrain = 5000\n[recipe]\nepochs = 25\nflip = false\nrand_augment = "none"\nmixup = 0\ncutmix = 0',
-    ).replace("[0, 1]", "[0]")
+    ).replace("looks = [2]", "looks = [1]")
     (case,), _ = expand(
         "A2", "accuracy", roles, ["prediction"], profile(changed.replace("alter_resnet50", "alter_resnet18"))
     )

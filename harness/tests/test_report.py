@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from harness import report
 from harness.errors import HarnessError
 from harness.judging.evidence import CaseRecord, RuleRecord, evidence_path, write_evidence
+from harness.judging.looks import Look
 from harness.judging.verdict import by_protocol
 from harness.plan.catalogue import Catalogue, load_catalogue
 from harness.plan.study import Point
@@ -609,7 +610,7 @@ def disputed(results: Path, claims: Catalogue, halves: dict[str, float]) -> str:
         )
         for name, augment in (("one", True), ("other", False))
     ]
-    verdicts = by_protocol(effects)
+    verdicts = by_protocol(effects, Look(3, (3,)))
     write_evidence(
         results, "extra", made.evidence(claims, "L4", effects, models=MICRO, tables=tables, protocols=verdicts)
     )
@@ -621,13 +622,13 @@ def test_a_disputed_claim_is_laid_out_protocol_by_protocol(results, disputes):
     text = disputed(results, claims, {"augmented, with l2": 0.5, "clean, with l2": 2.0, "clean, without l2": 0.5})
     augmented, clean, without = table_rows(text)
     minus = "\N{MINUS SIGN}"
-    assert augmented == ["augmented, with l2", "35.4", "4.83", "1.00 [0.50, 1.50]", "0.0", "25.0", "–", "✓ reproduced"]
+    assert augmented == ["augmented, with l2", "35.4", "4.83", "1.00 [0.50, 1.50]", "0.0", "25.0", "–", "✓ agrees"]
     assert clean[3:] == [f"1.0 [{minus}1.0, 3.0]", "0.0", "25.0", "25.0 [20.0, 30.0]", "? inconclusive"]
     assert without[:3] == ["clean, without l2", "34.8", "6.54"]
     assert "the verdict depends on it" in text
-    assert "reproduced: augmented, with l2 / clean, without l2; inconclusive: clean, with l2" in words(text)
+    assert "agrees: augmented, with l2 / clean, without l2; inconclusive: clean, with l2" in words(text)
     same = disputed(results, claims, {"augmented, with l2": 0.5, "clean, with l2": 0.5})
-    assert "reproduced under all of them" in words(same)
+    assert "agrees under all of them" in words(same)
     (results / "tables/L4/extra/one.parquet").unlink()
     page = section(built(results, claims), "L4")
     assert "one.parquet is missing" in words(page)
@@ -745,7 +746,7 @@ def test_an_empty_folder_lists_the_whole_catalogue(tmp_path, claims):
 def test_evidence_that_is_none_stops_the_report(results, claims):
     path = evidence_path(results, "F2", "digits")
     path.write_text(path.read_text().replace('"digits"', "7"))
-    with pytest.raises(HarnessError, match=r"digits\.json is not evidence of schema 1: case\.dataset"):
+    with pytest.raises(HarnessError, match=r"digits\.json is not evidence of schema 1 or 2: case\.dataset"):
         report.build(results, claims)
     with pytest.raises(HarnessError):
         report.verdict_table(results, claims)
@@ -758,10 +759,12 @@ def test_the_verdict_table_fits_a_terminal(results, claims, monkeypatch):
     write_evidence(results, "a-very-long-case-name-" * 3, made.evidence(claims, "L4", [long], case=case))
     text = report.verdict_table(results, claims)
     assert max(map(len, text.splitlines())) <= 120
-    assert re.search(r"F2 +digits +reproduced +attention step, sign turned +0\.25 \[0\.15, 0\.35\] nats +0\.098", text)
-    assert re.search(r"A2 +digits +contradicted +accuracy gain +-1\.25 \[-2\.15, -0\.35\] pp +1\.54", text)
+    assert re.search(r"F2 +digits +agrees +attention step, sign turned +0\.25 \[0\.15, 0\.35\] nats +0\.098", text)
+    assert re.search(r"A2 +digits +disagrees +accuracy gain +-1\.25 \[-2\.15, -0\.35\] pp +1\.54", text)
     assert "no evidence for F3 (Swin), L7" in text
-    assert text.endswith("2 reproduced, 1 contradicted, 1 inconclusive, 3 not run\n")
+    assert text.endswith(
+        "0 reproduced, 2 agrees, 0 contradicted, 1 disagrees, 0 negligible, 1 inconclusive, 0 out of scope, 3 not run\n"
+    )
 
 
 def test_the_real_catalogue_can_be_shown(tmp_path):

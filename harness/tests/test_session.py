@@ -8,6 +8,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.judging.deviations import deviations
+from harness.judging.looks import Look
 from harness.plan.case import expand
 from harness.plan.catalogue import load_catalogue
 from harness.plan.job import Job
@@ -30,6 +31,12 @@ epochs = 3
 warmup_epochs = 1
 [throughput]
 """
+
+ONE = Look(1, (1,))
+
+
+def no_test(claim):
+    """Of a case that is never judged."""
 
 
 @pytest.fixture
@@ -63,7 +70,7 @@ def test_shares_times_and_deviations_reckon_with_the_images_that_are_there(sessi
     cifar100(tmp_path / "data")  # 200 + 100 images
     opened, case = session(tmp_path / "data")
     opened.open_data([case])
-    whole, little = opened.plan([case]).items
+    whole, little = opened.plan([(case, ONE)]).items
     assert (whole.run.train_images, little.run.train_images) == (None, 50)
     assert (whole.seconds, little.seconds) == (200 * 4 / 100, 50 * 4 / 100)
     judged = opened.dossier(case, None).case
@@ -84,7 +91,7 @@ def test_a_complete_data_set_changes_no_run(session):
 
 def test_the_plan_without_data_counts_what_the_published_data_would_cost(session, tmp_path):
     opened, case = session(tmp_path / "nothing")
-    *rows, sums, where = opened.describe_plan([case]).splitlines()
+    *rows, sums, where = opened.describe_plan([(case, no_test)]).splitlines()
     assert [row.split()[:3] for row in rows] == [
         ["run", "role:", "model"],
         ["?", "vit:", "vit_mini"],
@@ -102,7 +109,7 @@ def test_jobs_are_told_apart_by_the_roles_that_they_play(session, tmp_path):
     cifar100(tmp_path / "data")
     opened, case = session(tmp_path / "data", variant='vit_same = { of = "vit" }')
     opened.open_data([case])
-    assert [str(Job.from_plain(job.to_plain())) for job in opened.plan([case]).jobs] == [
+    assert [str(Job.from_plain(job.to_plain())) for job in opened.plan([(case, ONE)]).jobs] == [
         "vit +1: vit_mini on cifar100, seed 0",
         "vit_little: vit_mini on cifar100, seed 0",
     ]
@@ -111,12 +118,12 @@ def test_jobs_are_told_apart_by_the_roles_that_they_play(session, tmp_path):
 def test_the_plan_says_that_it_cannot_tell_the_time(session, tmp_path):
     opened, case = session(tmp_path / "nothing", speed="")
     rest = "time unknown: 2 runs of models that were never trained here, 0.2 million images"  # 4 × (50,000 + 12,500)
-    assert f"2 to train; 2 measurements to make; {rest}" in opened.describe_plan([case])
+    assert f"2 to train; 2 measurements to make; {rest}" in opened.describe_plan([(case, no_test)])
 
 
 def test_weights_from_elsewhere_are_not_counted_as_trainings(session, tmp_path):
     opened, case = session(tmp_path / "nothing", profile="imagenet_pretrained")
-    assert "1 runs, 0 to train; 1 measurements to make; about 0 s with 1 worker" in opened.describe_plan([case])
+    assert "1 runs, 0 to train; 1 measurements to make; about 0 s with 1 worker" in opened.describe_plan([(case, no_test)])
 
 
 def test_a_store_that_can_only_be_read_will_do_where_it_has_everything(session, tmp_path, monkeypatch):
@@ -128,6 +135,6 @@ def test_a_store_that_can_only_be_read_will_do_where_it_has_everything(session, 
     opened.open_data([case])  # decoded by somebody who may write
     monkeypatch.setattr("harness.session.try_writing", refused)
     with pytest.raises(HarnessError, match="cannot write .*store"):
-        opened.claim_folders([case])
+        opened.claim_folders([(case, no_test)])
     monkeypatch.setattr(Plan, "jobs", [])
-    opened.claim_folders([case])
+    opened.claim_folders([(case, no_test)])

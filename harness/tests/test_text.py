@@ -34,7 +34,7 @@ def test_it_fits_and_no_number_is_broken(results, claims, width):
     assert max(map(len, text.splitlines())) <= min(width, 120)
     for number in ("-123.4567 [-123.4602, -123.4532]", "0.25 [0.15, 0.35]", "-1.25 [-2.15, -0.35]"):
         assert number in text
-    for claim, verdict in (("F2", "reproduced"), ("A2", "contradicted")):
+    for claim, verdict in (("F2", "agrees"), ("A2", "disagrees")):
         assert re.search(rf"^{claim} .*{verdict}", text, re.MULTILINE)
 
 
