@@ -22,6 +22,7 @@ from harness.training.batch import training_batches
 from harness.training.compiled import CUDA_GRAPHS, compiled, is_worthwhile
 from harness.training.group import ALONE, Group
 from harness.training.load import load
+from harness.training.memory import keep_freed_memory
 from harness.training.pretrained import check_standardisation
 from harness.training.schedule import learning_rate
 from harness.training.step import Backward, make_optimizer
@@ -86,6 +87,8 @@ def train(
         Interrupted: asked to stop; the state is kept.
         Diverged: the loss was not finite; the last good epoch is kept.
     """
+    if device.type == "cpu":
+        keep_freed_memory()
     recipe = run.recipe
     split = load(balanced_subset(dataset.train, run.train_images), dataset.info, device, group)
     steps_per_epoch = len(split) // recipe.batch_size
@@ -98,7 +101,8 @@ def train(
     # Convolutions are faster with channels last, on CPU and GPU; crop_and_flip leaves the images that way.
     model = build_model(run, dataset.info).to(device)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
-    optimizer = make_optimizer(recipe, model.parameters())
+    parameters = list(model.parameters())  # once: finding them takes half as long as clipping them
+    optimizer = make_optimizer(recipe, parameters)
     augmenter = torch.Generator(device).manual_seed(subseed(run.seed, "augment"))
     torch.manual_seed(subseed(run.seed, "depth"))  # stochastic depth draws from the global stream
     position = checkpoint.load_state(store, run, model, optimizer, augmenter, before=first) or checkpoint.Position(
@@ -126,7 +130,7 @@ def train(
             torch.manual_seed(subseed(run.seed, "depth", group.rank, step))
         loss, hits = backward(group.slice(inputs), group.slice(targets))
         if recipe.clip_norm:
-            clip_grad_norm_(model.parameters(), recipe.clip_norm)
+            clip_grad_norm_(parameters, recipe.clip_norm)
         optimizer.step()
 
         stop = step + 1 < last and should_stop()
