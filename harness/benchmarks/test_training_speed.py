@@ -1,5 +1,6 @@
 """A whole training by this package beside a plain fp32 loop of the same network, in one run, with the paper's recipe;
-and an evaluation of that network.
+and an evaluation of that network. Then the trainings of `quick` and `mini`, beside the same with what makes them fast
+left out.
 
 The plain loop is what one writes in an afternoon: PIL images through timm's transforms in a DataLoader with two
 workers, timm's Mixup, torch's AdamW. Nothing is asserted: read `images_per_second`, and `share_of_matmul`, the achieved
@@ -8,8 +9,13 @@ FLOP/s over those of a large matrix product that is timed in the same run (in fp
 
 from __future__ import annotations
 
+import multiprocessing
+import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
+from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pytest
@@ -20,10 +26,13 @@ from torch.utils.data import DataLoader, RandomSampler
 from harness.benchmarks.test_augmentation_speed import Photos
 from harness.data import Dataset, Split, dataset_info
 from harness.engine.execute import PROBE_BATCH
+from harness.engine.settings import prepare
+from harness.plan.profile import load_profile
 from harness.plan.recipe import Recipe
 from harness.plan.run import ModelSpec, Run
 from harness.probes import prediction
 from harness.store import Store
+from harness.training.batch import training_batches
 from harness.training.load import load
 from harness.training.loop import build_model, train
 from models import describe
@@ -53,15 +62,18 @@ STEPS = {"cpu": 12, "cuda": 60}
 PASSES = {"training": 3, "evaluation": 1}  # forward and backward cost about three times the forward pass
 
 
-def data(batch_size, device):
-    """Smooth random photos that make so many batches."""
+def photos(info, count):
+    """Smooth random photos in the place of a data set."""
     stream = torch.Generator().manual_seed(0)
-    count = STEPS[device] * batch_size
-    coarse = torch.randn(count, 3, 6, 6, generator=stream)
-    smooth = torch.nn.functional.interpolate(coarse, size=32, mode="bicubic") * 55 + 120
+    coarse = torch.randn(count, info.channels, 6, 6, generator=stream)
+    smooth = torch.nn.functional.interpolate(coarse, size=info.image_size, mode="bicubic") * 55 + 120
     images = smooth.clamp(0, 255).to(torch.uint8).numpy()
-    split = Split(images, np.arange(count) % INFO.classes)
-    return Dataset(INFO, "smooth random photos", (), split, split, "benchmark")
+    split = Split(images, np.arange(count) % info.classes)
+    return Dataset(info, "smooth random photos", (), split, split, "benchmark")
+
+
+def data(batch_size, device):
+    return photos(INFO, STEPS[device] * batch_size)
 
 
 def run_of(model, batch_size, precision="fp32"):
@@ -144,10 +156,10 @@ def test_plain_loop(benchmark, device, model, batch_size):
     )
     transform = transforms.Compose([transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(), *rest])
     split = data(batch_size, device).train
-    photos = Photos(torch.from_numpy(split.images), torch.from_numpy(split.labels), transform)
+    augmented = Photos(torch.from_numpy(split.images), torch.from_numpy(split.labels), transform)
     # One epoch without an end: its start, with empty queues, is not what is timed.
-    sampler = RandomSampler(photos, replacement=True, num_samples=10**9)
-    batches = iter(DataLoader(photos, batch_size=batch_size, sampler=sampler, num_workers=2))
+    sampler = RandomSampler(augmented, replacement=True, num_samples=10**9)
+    batches = iter(DataLoader(augmented, batch_size=batch_size, sampler=sampler, num_workers=2))
     mixing = Mixup(mixup_alpha=1.0, cutmix_alpha=0.8, label_smoothing=0.1, num_classes=INFO.classes)
     loss_of = SoftTargetCrossEntropy()
 
@@ -177,3 +189,76 @@ def test_evaluation(benchmark, device, model):
     if benchmark.stats:
         seconds = benchmark.stats.stats.median
         note(benchmark, model, len(split), seconds, device, torch.float32, work="evaluation")
+
+
+# --- as the profiles train --------------------------------------------------------------------------------------------
+
+FAMILIES = ["resnet", "vit", "swin", "pit"]
+SMALL = [("quick", "digits", f"{family}_micro", 40) for family in FAMILIES]
+SMALL += [("mini", "cifar10", f"{family}_mini", 12) for family in FAMILIES]
+
+
+def small_run(profile, dataset, model, steps):
+    recipe = load_profile(profile).recipe.model_copy(update={"epochs": 1, "warmup_epochs": 0})
+    spec = ModelSpec(name=model)
+    run = Run(model=spec, dataset=dataset, fingerprint="benchmark", train_images=None, recipe=recipe, seed=0)
+    return run, photos(dataset_info(dataset), steps * recipe.batch_size)
+
+
+def seconds_of_train(*case):
+    """CPU time of `train`, from building the network to keeping its weights."""
+    run, dataset = small_run(*case)
+    device = prepare("cpu")
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.process_time()
+        train(
+            run,
+            dataset,
+            store=Store(Path(folder)),
+            device=device,
+            progress=lambda _: None,
+            should_stop=lambda: False,
+        )
+        return time.process_time() - began
+
+
+def seconds_of_plain(*case):
+    """The same batches and arithmetic; torch's own memory layout and optimiser, the allocator untouched."""
+    run, dataset = small_run(*case)
+    device, recipe = prepare("cpu"), run.recipe
+    began = time.process_time()
+    split = load(dataset.train, dataset.info, device)
+    network = build_model(run, dataset.info).train()
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, foreach=False
+    )
+    order, augmenter = torch.randperm(len(split)), torch.Generator().manual_seed(0)
+    for inputs, targets in training_batches(split, order, recipe.batch_size, recipe, augmenter, 0):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(network(inputs.contiguous()), targets).backward()
+        clip_grad_norm_(network.parameters(), recipe.clip_norm)
+        optimizer.step()
+    return time.process_time() - began
+
+
+@pytest.mark.benchmark(group="training, small networks as in quick and mini")
+@pytest.mark.parametrize("case", SMALL, ids=[model for _, _, model, _ in SMALL])
+def test_small_networks(benchmark, case):
+    """Images per second of CPU time, in turns: `train`, and a plain loop. Each in a process of its own, since what a
+    training tells the allocator holds for the rest of a process.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context) as ours, ProcessPoolExecutor(1, context) as plain:
+
+        def in_turns():
+            return tuple(
+                pool.submit(work, *case).result()
+                for pool, work in ((ours, seconds_of_train), (plain, seconds_of_plain))
+            )
+
+        in_turns()  # imports, and what a first step sets up
+        pairs = []
+        benchmark.pedantic(lambda: pairs.append(in_turns()), rounds=3)
+    _, dataset = small_run(*case)
+    for name, seconds in zip(("images_per_second", "plain"), zip(*pairs, strict=True), strict=True):
+        benchmark.extra_info[name] = len(dataset.train.labels) / median(seconds)
