@@ -223,7 +223,7 @@ def seconds_of_train(*case):
 
 
 def seconds_of_plain(*case):
-    """The same batches and arithmetic; torch's own memory layout and optimiser, the allocator as it is, nothing kept."""
+    """The same batches and arithmetic; torch's own memory layout and optimiser, the allocator untouched."""
     run, dataset = small_run(*case)
     device, recipe = prepare("cpu"), run.recipe
     began = time.process_time()
