@@ -50,8 +50,10 @@ class Item:
 
     @property
     def part(self) -> str:
-        """`vit_weak`, or `vit +2` where it plays two others besides."""
+        """`vit_weak`, or `vit +2` where it plays two others besides; `untrained vit` where weights stay random."""
         first, *others = self.roles
+        if not (self.run.recipe.total_epochs or self.run.model.is_trained_already):
+            first = f"untrained {first}"
         return f"{first} +{len(others)}" if others else first
 
 

@@ -69,13 +69,13 @@ def test_the_command_judges_the_committed_evidence_and_says_why_a_verdict_is_ano
     today, why = {}, {}
     for line in lines:
         if line.startswith(" "):
-            why[case].append(line.strip())
+            why[list(why)[-1]].append(line.strip())
         else:
             claim, name, said = line.split(maxsplit=2)
-            case = claim, name
-            today[case], why[case] = said, []
+            today[claim, name], why[claim, name] = said, []
     before = {
-        (path.parent.name, path.stem): json.loads(path.read_text())["verdict"] for path in MINI.glob("evidence/*/*.json")
+        (path.parent.name, path.stem): json.loads(path.read_text())["verdict"]
+        for path in MINI.glob("evidence/*/*.json")
     }
     assert list(today) == sorted(before)
     changed = [case for case in before if today[case] != before[case]]

@@ -179,6 +179,13 @@ def test_subsets_are_balanced_and_nested(data):
     assert chosen[small] <= chosen[large]
 
 
+def test_the_first_draw_is_what_it_was_before_there_were_others():
+    split = Split(np.arange(40, dtype=np.uint8)[:, None, None, None], np.arange(40) % 4)
+    draws = [balanced_subset(split, 10, draw).images.ravel().tolist() for draw in range(3)]
+    assert draws[0] == balanced_subset(split, 10).images.ravel().tolist() == [0, 1, 11, 12, 17, 21, 22, 27, 28, 30]
+    assert len({tuple(draw) for draw in draws}) == 3
+
+
 def test_a_subset_that_is_too_large_is_refused():
     labels = np.repeat(np.arange(10), 5)
     with pytest.raises(HarnessError, match="60 images; at most 50"):

@@ -171,7 +171,14 @@ def test_a_claim_without_networks_needs_neither_data_nor_training(session, proje
     evidence = json.loads(path.read_text())
     (effect,) = evidence["effects"]
     assert (effect["value"], effect["n"], effect["replicate"]) == (1.5, 3, "random draw")
-    assert evidence["case"] == {"dataset": "none", "dataset_title": "no data", "models": {}, "seeds": [], "studies": {}, "floors": {}}
+    assert evidence["case"] == {
+        "dataset": "none",
+        "dataset_title": "no data",
+        "models": {},
+        "seeds": [],
+        "studies": {},
+        "floors": {},
+    }
     assert (evidence["deviations"], evidence["tables"], evidence["provenance"]["run_ids"]) == ([], [], [])
     planned = session("--plan", store=tmp_path / "store")
     planned.assert_outcomes()

@@ -18,6 +18,7 @@ from harness.plan.recipe import Recipe
 from harness.plan.run import ModelSpec, Run, source_of
 from harness.plan.study import study
 from harness.plan.wanted import wanted
+from harness.probes.kinds import PROBES
 from harness.store.identity import short_digest
 from models import anatomy, create_model
 
@@ -242,6 +243,53 @@ def test_a_parameter_that_came_later_leaves_stored_tables_where_they_are(profile
     assert usual.key("run") == f"probes/run/{probe}-{short_digest({'version': 1, **plain})}"
     keys = {key(changes).key("run") for changes in ("", f"{name} = 1", "seed = 1", f"{name} = 1\nseed = 1")}
     assert len(keys) == 4
+
+
+def test_every_seed_draws_its_own_the_same_for_all_networks_of_that_seed(profile):
+    """Unless the profile names a draw; seed 0 has the draw, and the keys, that all seeds had before."""
+    (case, _), _ = expand("F1", None, ["vit", "resnet"], ["fourier", "hessian", "landscape"], profile())
+    drawn = {"fourier": {"draw"}, "hessian": {"seed", "start_seed"}, "landscape": {"seed", "direction_seed"}}
+    for probe in case.probes:
+        first, second = (case.request("vit", probe, seed) for seed in (0, 1))
+        assert case.request("resnet", probe, 1) == second
+        differing = {name for name, value in second.parameters if value != getattr(first.parameters, name)}
+        assert differing == drawn[probe.probe]
+        assert all(getattr(second.parameters, name) == 1 for name in differing)
+        assert first.parameters == type(first.parameters).model_validate({})
+    plain = case.request("vit", case.probes[0], 0).model_dump(mode="json")
+    assert plain["parameters"].pop("draw") == 0
+    version = PROBES["fourier"].version
+    key = f"probes/run/fourier-{short_digest({'version': version, **plain})}"
+    assert case.request("vit", case.probes[0], 0).key("run") == key
+    named = profile(GOOD.replace("epochs = 3", "epochs = 3\n[probes.fourier]\ndraw = 7\n[probes.hessian]\nseed = 0"))
+    (case, _), _ = expand("F1", None, ["vit"], ["fourier", "hessian"], named)
+    images, spectrum = (case.request("vit", probe, 1).parameters for probe in case.probes)
+    assert (images.draw, spectrum.seed, spectrum.start_seed) == (7, 0, 1)
+
+
+def test_looks_are_taken_as_far_as_seeds_are_allowed(profile):
+    mine = profile(**{"looks = [2]": "looks = [3, 5, 8]"})
+    for most, planned, allowed in (
+        (None, (3, 5, 8), (3, 5, 8)),
+        (20, (3, 5, 8), (3, 5, 8)),
+        (5, (3, 5, 8), (3, 5)),
+        (4, (3, 5, 8), (3,)),
+        (2, (2, 3, 5, 8), (2,)),
+    ):
+        given = mine.model_copy(update={"most_seeds": most})
+        assert (given.planned_looks, given.allowed_looks) == (planned, allowed)
+    fixed = mine.with_subject("my_net:factory", Path("weights.pt"))
+    assert expand("F1", None, ["vit"], ["fourier"], fixed)[0][0].looks == (1,)
+
+
+def test_whether_a_network_has_learned_is_measured_wherever_it_is_looked_at(profile):
+    chosen = [wanted("hessian", after=0), "fourier", "prediction"]
+    (case, _), _ = expand("F1", None, ["vit"], chosen, profile())
+    assert [probe.name for probe in case.all_probes] == ["hessian-warmup", "fourier", "prediction", "prediction-warmup"]
+    assert case.control.all_probes == case.probes
+    assert {player.recipe.total_epochs for player in case.control.players.values()} == {0}
+    (large, _), _ = expand("F1", None, ["vit"], ["fourier"], profile(digits="cifar10"))
+    assert large.all_probes[1] == wanted("prediction", images=1000)
 
 
 def test_a_role_nobody_plays_makes_no_case(profile):

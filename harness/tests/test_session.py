@@ -70,7 +70,8 @@ def test_shares_times_and_deviations_reckon_with_the_images_that_are_there(sessi
     cifar100(tmp_path / "data")  # 200 + 100 images
     opened, case = session(tmp_path / "data")
     opened.open_data([case])
-    whole, little = opened.plan([(case, ONE)]).items
+    whole, little, *untrained = opened.plan([(case, ONE)]).items
+    assert [(item.run.train_images, item.seconds) for item in untrained] == [(None, 0), (50, 0)]
     assert (whole.run.train_images, little.run.train_images) == (None, 50)
     assert (whole.seconds, little.seconds) == (200 * 4 / 100, 50 * 4 / 100)
     judged = opened.dossier(case, None).case
@@ -92,13 +93,15 @@ def test_a_complete_data_set_changes_no_run(session):
 def test_the_plan_without_data_counts_what_the_published_data_would_cost(session, tmp_path):
     opened, case = session(tmp_path / "nothing")
     *rows, sums, where = opened.describe_plan([(case, no_test)]).splitlines()
-    assert [row.split()[:3] for row in rows] == [
-        ["run", "role:", "model"],
-        ["?", "vit:", "vit_mini"],
-        ["?", "vit_little:", "vit_mini"],
+    assert [row.split()[:4] for row in rows] == [
+        ["run", "role:", "model", "data"],
+        ["?", "vit:", "vit_mini", "cifar100"],
+        ["?", "vit_little:", "vit_mini", "cifar100"],
+        ["?", "untrained", "vit:", "vit_mini"],
+        ["?", "untrained", "vit_little:", "vit_mini"],
     ]
     # 4 epochs at 100 images a second: of 50,000 images and of a quarter of them
-    assert sums == "2 runs, 2 to train; 2 measurements to make; about 41.7 min with 1 worker"
+    assert sums == "4 runs, 2 to train; 6 measurements to make; about 41.7 min with 1 worker"
     assert where.startswith(
         "cifar100: counted with its 50,000 published training images and not looked up in the store"
     )
@@ -112,18 +115,22 @@ def test_jobs_are_told_apart_by_the_roles_that_they_play(session, tmp_path):
     assert [str(Job.from_plain(job.to_plain())) for job in opened.plan([(case, ONE)]).jobs] == [
         "vit +1: vit_mini on cifar100, seed 0",
         "vit_little: vit_mini on cifar100, seed 0",
+        "untrained vit +1: vit_mini on cifar100, seed 0",
+        "untrained vit_little: vit_mini on cifar100, seed 0",
     ]
 
 
 def test_the_plan_says_that_it_cannot_tell_the_time(session, tmp_path):
     opened, case = session(tmp_path / "nothing", speed="")
     rest = "time unknown: 2 runs of models that were never trained here, 0.2 million images"  # 4 × (50,000 + 12,500)
-    assert f"2 to train; 2 measurements to make; {rest}" in opened.describe_plan([(case, no_test)])
+    assert f"2 to train; 6 measurements to make; {rest}" in opened.describe_plan([(case, no_test)])
 
 
 def test_weights_from_elsewhere_are_not_counted_as_trainings(session, tmp_path):
     opened, case = session(tmp_path / "nothing", profile="imagenet_pretrained")
-    assert "1 runs, 0 to train; 1 measurements to make; about 0 s with 1 worker" in opened.describe_plan([(case, no_test)])
+    assert "2 runs, 0 to train; 3 measurements to make; about 0 s with 1 worker" in opened.describe_plan(
+        [(case, no_test)]
+    )
 
 
 def test_a_store_that_can_only_be_read_will_do_where_it_has_everything(session, tmp_path, monkeypatch):
