@@ -19,7 +19,6 @@ import pytest
 import torch
 
 import harness.tests.inside  # noqa: F401  before the first test
-from harness.store.tables import to_parquet
 from harness.tests.sessions import ANY_ACCURACY, CATALOGUE, CLAIM, CONFTEST, PATIENCE_SECONDS, PROFILE
 
 pytest_plugins = ["pytester"]
