@@ -70,6 +70,7 @@ def session(pytester, project, shared_store):
     [
         ("[1.0, 1.01]", {"passed": 1}, "reproduced", 0),
         ("[-1.0, -1.01]", {"failed": 1}, "contradicted", 1),
+        ("[0.01, -0.01]", {"failed": 1}, "negligible", 1),
         ("[-1.0, 1.1]", {"skipped": 1}, "inconclusive", 0),
     ],
 )
@@ -154,10 +155,9 @@ images = 32
     ]
     assert evidence["provenance"]["device"] != "none"
     runs = list((tmp_path / "store" / "runs").iterdir())
-    assert len(runs) == 6 + 2 + 4  # and those that keep their first weights: of all images, and of each share
-    for run in runs:
-        kept = sorted(entry.name for entry in run.iterdir() if entry.is_dir())
-        assert [name.partition("-")[0] for name in kept] == ["epoch", "step"], kept
+    kept = [sorted(entry.name.partition("-")[0] for entry in run.iterdir() if entry.is_dir()) for run in runs]
+    # Of the networks that keep their first weights, these are the finished ones.
+    assert sorted(kept) == [["epoch", "step"]] * 6 + [["final"]] * 6
     again = session("--plan", store=tmp_path / "store")
     again.stdout.fnmatch_lines(["1 of 1 cases need nothing more"])
 
@@ -189,6 +189,34 @@ def result_folder(result):
     from pathlib import Path
 
     return Path(line.removeprefix("report: ")).parent
+
+
+def test_a_network_that_has_learned_nothing_is_out_of_scope(session, pytester, monkeypatch):
+    (pytester.path / "conftest.py").write_text('pytest_plugins = ["harness.plugin"]\n')
+    monkeypatch.setattr("harness.judging.learned.DEVIATIONS", 3)
+    result = session("-rs")
+    result.assert_outcomes(skipped=1)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["SKIPPED * F1 digits: out of scope: test accuracy of the worst vit is *"])
+    assert result.evidence["verdict"] == "out of scope"
+    assert [premise["holds"] for premise in result.evidence["premises"]] == [False]
+    session("--strict").assert_outcomes(failed=1)
+
+
+def test_images_that_are_too_small_are_out_of_scope_before_anything_is_trained(session, pytester, tmp_path):
+    catalogue = pytester.path / "claims" / "catalogue.toml"
+    catalogue.write_text(catalogue.read_text().replace("[[F1.rules]]", "[[F1.rules]]\nleast_image = 32"))
+    result = session("-rs", store=tmp_path / "fresh")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*out of scope: size of the images is 8 px, and has to be at least 32."])
+    assert (result.evidence["verdict"], result.evidence["tables"]) == ("out of scope", [])
+    assert not (tmp_path / "fresh" / "runs").exists()
+
+
+def test_seeds_may_be_limited(session):
+    result = session("--seeds", "1")
+    assert result.evidence["look"]["of"] == [1, 2]
+    assert (result.evidence["look"]["seeds"], result.evidence["case"]["seeds"]) == (1, [0])
 
 
 @pytest.mark.parametrize("place", ["option", "environment"])
@@ -332,6 +360,7 @@ def test_a_report_that_cannot_be_written_is_one_line_and_an_error(session, proje
         (("--profile", "quik"), "ERROR: no profile 'quik'; did you mean 'quick'?"),
         (("--budget", "soon"), "ERROR: --budget 'soon' is not a time; write e.g. 90s, 9m or 1h30m"),
         (("--subject", "x:y"), "ERROR: --subject 'x:y': no module 'x' on the path*"),
+        (("--seeds", "0"), "ERROR: --seeds 0: at least one"),
         (("--engine", "lokal"), "*invalid choice: 'lokal'*"),
         (("--device", "cuda"), "ERROR: --device cuda: torch finds no GPU that works*"),
     ],
