@@ -50,6 +50,14 @@ def test_claim(claim):
     values = itertools.cycle({values})
     claim.effect("{effect}", "{role}", lambda table: next(values))
 """
+CONFTEST = """
+import sys
+
+pytest_plugins = ["harness.plugin"]
+
+def pytest_unconfigure():
+    print("loaded:", sorted({"torch", "timm", "torchvision"} & set(sys.modules)))
+"""
 
 
 def write_project(place, *, epochs=1):
@@ -59,7 +67,7 @@ def write_project(place, *, epochs=1):
         "claims/test_claim.py": CLAIM.format(values="[1.0, 1.01]", role="vit", effect="effect"),
         "tiny.toml": PROFILE.replace("epochs = 1\n", f"epochs = {epochs}\n"),
         "pytest.ini": "[pytest]\n",
-        "conftest.py": 'pytest_plugins = ["harness.plugin"]\n',
+        "conftest.py": CONFTEST,
     }
     for name, text in files.items():
         path = place / name
