@@ -58,6 +58,14 @@ def test_claim(claim):
     values = itertools.cycle({values})
     claim.effect("{effect}", "{role}", lambda table: next(values))
 """
+CONFTEST = """
+import sys
+
+pytest_plugins = ["harness.plugin"]
+
+def pytest_unconfigure():
+    print("loaded:", sorted({"torch", "timm", "torchvision"} & set(sys.modules)))
+"""
 
 
 def write_project(place, *, epochs=1):

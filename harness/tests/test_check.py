@@ -18,8 +18,7 @@ from harness.errors import HarnessError
 from harness.plan.job import Job
 from harness.plan.wanted import ProbeRequest
 from harness.probes.kinds import PROBES
-from harness.tests.sessions import ROOT, finish, write_project
-from harness.tests.sessions import start as start_session
+from harness.tests.sessions import ROOT
 from models import UnknownAnatomy
 
 
@@ -83,17 +82,6 @@ def test_an_unknown_anatomy_is_refused_where_a_probe_needs_it_and_nowhere_else(s
 def test_what_a_persons_network_raises_is_one_line(subject, tmp_path):
     with pytest.raises(HarnessError, match=r"^subject/own_network:broken for .*: ZeroDivisionError: a slip of the pen"):
         checked_device([Job(subject("broken"), (), training=True)], "cpu", tmp_path / "logs", Stop())
-
-
-def test_the_parent_of_a_session_loads_no_torch(tmp_path):
-    place = write_project(tmp_path)
-    with (place / "conftest.py").open("a") as file:
-        file.write(
-            "import sys\n"
-            "def pytest_unconfigure():\n"
-            "    print('loaded:', sorted({'torch', 'timm', 'torchvision'} & set(sys.modules)))\n"
-        )
-    assert "loaded: []" in finish(start_session(place)).splitlines()
 
 
 def _tell(channel):

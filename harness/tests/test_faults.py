@@ -39,21 +39,26 @@ on_linux = pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the proc
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """A session that nobody disturbs: the seconds it takes, its final weights, its effects."""
+    """A session that nobody disturbs: the seconds it takes, its final weights, its effects, what it prints."""
     place = write_project(tmp_path_factory.mktemp("undisturbed"), epochs=EPOCHS)
     began = time.monotonic()
-    finish(start(place))
+    output = finish(start(place))
     seconds = time.monotonic() - began
     wanted, judged = final_weights(place), effects(place)
     assert len(wanted) == 4  # two seeds, and the networks with random weights that they are compared with
     assert len(judged["F1"]) == 1
-    return seconds, wanted, judged
+    return seconds, wanted, judged, output
+
+
+def test_the_parent_of_a_session_loads_no_torch(undisturbed):
+    *_, output = undisturbed
+    assert "loaded: []" in output.splitlines()
 
 
 @pytest.mark.parametrize("part", range(ROUNDS))
 def test_killed_at_random_instants_it_finishes_with_the_same_bits(undisturbed, tmp_path, part):
     """SIGKILL to the whole group, again and again; every time the work is done, it starts afresh."""
-    usual, wanted, judged = undisturbed
+    usual, wanted, judged, _ = undisturbed
     instants = random.Random(part)
     kills, rounds, resumed = 0, 0, 0
     while kills < KILLS:

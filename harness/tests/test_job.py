@@ -64,7 +64,7 @@ def test_any_probe_stops_before_its_next_batch(make_run, tmp_path):
 def test_a_spectrum_is_of_the_augmented_images_and_the_weights_that_were_asked_for(make_run, digits, tmp_path):
     """The probe on batches that are drawn by hand: the first pass over the run's images, in its order."""
     run = make_run("resnet_micro", train_images=64, label_smoothing=0.3, weight_decay=0.5)
-    store, wanted = Store(tmp_path / "store"), request("hessian", epoch=0, images=32, seed=5)
+    store, wanted = Store(tmp_path / "store"), request("hessian", epoch=0, images=32, seed=5, top=2)
     do(Job(run, (wanted,), training=True, wanted=(0,)), store)
     table = read_parquet(store.read(wanted.key(run.run_id)).path / "table.parquet")
 
@@ -77,5 +77,5 @@ def test_a_spectrum_is_of_the_augmented_images_and_the_weights_that_were_asked_f
     order = torch.randperm(64, generator=torch.Generator().manual_seed(subseed(5, "order")))
     augmenter = torch.Generator().manual_seed(subseed(5, "augment"))
     batches = list(training_batches(split, order[:32], 16, run.recipe, augmenter, seed=0))
-    pd.testing.assert_frame_equal(table, hessian(model, batches, weight_decay=0.5), check_exact=True)
+    pd.testing.assert_frame_equal(table, hessian(model, batches, weight_decay=0.5, top=2), check_exact=True)
     assert table[table.l2].eigenvalue.max() == pytest.approx(table[~table.l2].eigenvalue.max() + 0.5, rel=1e-4)

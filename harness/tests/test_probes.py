@@ -5,7 +5,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, log_loss
 
 from harness.errors import HarnessError
 from harness.plan.wanted import ProbeRequest
@@ -31,6 +30,8 @@ def model(request):
 
 
 def test_prediction_agrees_with_scikit_learn(model, images):
+    from sklearn.metrics import accuracy_score, log_loss
+
     table = prediction(model, batches(*images, 20))
     with torch.no_grad():
         probabilities = model(images[0]).double().softmax(1).numpy()
