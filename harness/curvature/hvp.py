@@ -26,6 +26,7 @@ from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 
+from harness.curvature.folded import Folded
 from harness.errors import HarnessError
 
 Product = Callable[[Tensor], Tensor]
@@ -75,7 +76,7 @@ def hessian_products(model: nn.Module, inputs: Tensor, targets: Tensor) -> tuple
     inputs = inputs.to(leaves[0])
     targets = targets.to(leaves[0]) if targets.is_floating_point() else targets.to(inputs.device)
     # Fused attention has no second derivative.
-    with sdpa_kernel(SDPBackend.MATH):
+    with sdpa_kernel(SDPBackend.MATH), Folded():
         total = vmap(loss)(inputs, targets, *copies).sum() if many else loss(inputs[0], targets[0], *copies)
     parts = torch.autograd.grad(total, copies, create_graph=True, materialize_grads=True)
     differentiable = [index for index, part in enumerate(parts) if part.requires_grad]

@@ -138,7 +138,7 @@ def landscape(
             plane = Plane(*(random_direction(around.weights, normalisation, generator) for _ in "xy"))
             squares = squared_norms(model, moved, around.weights, plane, grid)
             # The length at a corner sets other weights and directions apart, should the ledger hold such.
-            name = f"{sample}:{squares[-1].sum().item():.9e}"
+            name = f"{sample}:{squares[-1].sum().item():.9e}" + ":fresh" * (batchnorm == "fresh")
             rows = {
                 "sample": sample,
                 "images": around.images,

@@ -15,6 +15,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from harness.curvature import density, smooth, trace
 from harness.curvature.density import quadrature
+from harness.curvature.folded import Folded
 from harness.curvature.hvp import full_precision, hessian_products
 from harness.curvature.lanczos import lanczos
 from harness.curvature.power import power_iteration
@@ -138,6 +139,62 @@ def test_a_product_is_the_central_difference_of_the_gradient(network, at_once):
         assert (found - expected).norm() < 1e-6 * expected.norm()
         plain = gradient_at(model, parameters_to_vector(model.parameters()).detach(), inputs[index], targets[index])
         torch.testing.assert_close(gradients[index], plain)
+
+
+class InPlace(nn.Module):
+    """What BatchNorm is given is the convolution's tensor, though no longer what it computed."""
+
+    def forward(self, x):
+        return x.mul_(x.sigmoid())
+
+
+NORMALISED = {
+    "convolved with a bias": lambda: [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.GELU()],
+    "in groups": lambda: [
+        nn.Conv2d(1, 4, 3, bias=False), nn.GELU(), nn.Conv2d(4, 4, 3, 2, padding="valid", groups=2), nn.BatchNorm2d(4)
+    ],
+    "without scale and shift": lambda: [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, affine=False), nn.GELU()],
+    "twice": lambda: [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4), nn.GELU()],
+    "behind something else": lambda: [nn.Conv2d(1, 4, 3), nn.GELU(), nn.BatchNorm2d(4), nn.GELU()],
+    "behind something in place": lambda: [nn.Conv2d(1, 4, 3), InPlace(), nn.BatchNorm2d(4), nn.GELU()],
+    "no maps": lambda: [nn.Flatten(), nn.Linear(36, 4), nn.BatchNorm1d(4), nn.GELU(), nn.Unflatten(1, (4, 1, 1))],
+    "with the batch's statistics": lambda: [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, track_running_stats=False)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+@pytest.mark.parametrize("layers", NORMALISED)
+def test_products_through_batchnorm_wherever_it_stands(layers, at_once):
+    torch.manual_seed(2)
+    model = nn.Sequential(*NORMALISED[layers](), *mean_head(4)).double().eval()
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if "running" in name:
+                tensor.uniform_(0.5, 2.0)
+            elif tensor.is_floating_point():
+                tensor.add_(0.4 * torch.randn_like(tensor))
+    inputs, targets = torch.randn(at_once, 8, 1, 6, 6).double(), torch.rand(at_once, 8, CLASSES).double().softmax(-1)
+    product, gradients = hessian_products(model, inputs, targets)
+    vectors = torch.randn_like(gradients) / gradients.shape[1] ** 0.5
+    at = parameters_to_vector(model.parameters()).detach()
+    for index, found in enumerate(product(vectors)):
+        torch.testing.assert_close(gradients[index], gradient_at(model, at, inputs[index], targets[index]))
+        expected = difference(model, vectors[index], inputs[index], targets[index])
+        assert (found - expected).norm() < 1e-6 * expected.norm()
+
+
+@pytest.mark.parametrize("name", ["resnet_mini", "resnext_mini"])
+def test_batchnorm_behind_a_convolution_leaves_no_trace(name):
+    model = create_model(name, num_classes=10, image_size=32).eval()
+    with Folded():
+        logits = model(torch.randn(1, 3, 32, 32))
+    found, nodes = set(), [logits.grad_fn]
+    while nodes:
+        node = nodes.pop()
+        if node is not None and node not in found:
+            found.add(node)
+            nodes += [before for before, _ in node.next_functions]
+    assert not {"NativeBatchNormBackward0", "AddcmulBackward0"} & {node.name() for node in found}
 
 
 def test_the_leading_eigenvalues_are_those_of_the_dense_hessian(network, spectrum):

@@ -547,13 +547,13 @@ def test_damaged_points_are_evaluated_again(tmp_path):
     assert len(calls) == 4
 
 
-@pytest.mark.parametrize("other", ["weights", "direction_seed", "radius", "points", "normalisation"])
+@pytest.mark.parametrize("other", ["weights", "direction_seed", "radius", "points", "normalisation", "batchnorm"])
 def test_points_of_another_landscape_are_not_taken_for_its_own(tmp_path, other):
     def measured(ledger=None, changed=False):
         model = mixture()
         if changed and other == "weights":
             model.head.weight.data[0, 0] += 1e-3
-        options = {"direction_seed": 1, "radius": 0.5, "points": 5, "normalisation": "official"}
+        options = {"direction_seed": 1, "radius": 0.5, "points": 5, "normalisation": "official", "batchnorm": "fresh"}
         chosen = {other: options[other]} if changed and other in options else {}
         return landscape(model, [DATA], ledger=ledger, **{"points": 3, "directions": 1, **chosen})
 
