@@ -62,10 +62,10 @@ def levels(seeds: tuple[int, ...]) -> tuple[float, ...]:
     Args:
         seeds: behind each look, rising. A single look has 95 %.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtr  # scipy.stats takes a second to import
 
     shares = [count / seeds[-1] for count in seeds]
-    return tuple(1 - 2 * float(norm.sf(bound)) for bound in boundaries(shares, [ERROR * share for share in shares]))
+    return tuple(1 - 2 * float(ndtr(-bound)) for bound in boundaries(shares, [ERROR * share for share in shares]))
 
 
 def boundaries(shares: Sequence[float], spent: Sequence[float]) -> list[float]:
@@ -81,7 +81,6 @@ def boundaries(shares: Sequence[float], spent: Sequence[float]) -> list[float]:
     """
     import numpy as np
     from scipy.optimize import brentq
-    from scipy.stats import norm
 
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     # The process has gone on where it stayed within the boundaries: its density there, at the nodes of a quadrature.
@@ -92,13 +91,14 @@ def boundaries(shares: Sequence[float], spent: Sequence[float]) -> list[float]:
         edge = float(brentq(excess, 0.0, 20.0, args=(places, mass, step, error - used), xtol=1e-13))
         found.append(edge / float(np.sqrt(share)))
         inside = nodes * edge
-        mass = (mass @ norm.pdf((inside - places[:, None]) / step)) / step * weights * edge
+        steps = (inside - places[:, None]) / step
+        mass = mass @ np.exp(-(steps**2) / 2) / np.sqrt(2 * np.pi) / step * weights * edge
         places = inside
     return found
 
 
 def excess(edge: float, places: np.ndarray, mass: np.ndarray, step: float, error: float) -> float:
     """By how much the edge is crossed in the next step with a greater probability than this error."""
-    from scipy.stats import norm
+    from scipy.special import ndtr
 
-    return float(mass @ (norm.sf((edge - places) / step) + norm.cdf((-edge - places) / step))) - error
+    return float(mass @ (ndtr((places - edge) / step) + ndtr((-edge - places) / step))) - error

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from harness.judging.evidence import Effect, PremiseRecord, Verdict
 from harness.judging.looks import Look
+from harness.judging.statistics import student
 
 SMALL = 0.25  # of the paper's own size: what lies within is too small to be what the paper says
 POWER = 0.8
@@ -101,13 +102,10 @@ def undecided(deciding: Sequence[Effect], error: float, look: Look) -> str:
 
 def detectable(effect: Effect, error: float) -> float | None:
     """The smallest distance from the null that so many seeds of this spread find with 80 % power."""
-    from scipy import stats
-
     if effect.value is None or effect.high is None or effect.n < 2 or not math.isfinite(effect.high):
         return None
     freedom = effect.n - 1
-    reach = float(stats.t.ppf(1 - error, freedom))
-    return (effect.high - effect.value) * (1 + float(stats.t.ppf(POWER, freedom)) / reach)
+    return (effect.high - effect.value) * (1 + student(POWER, freedom) / student(1 - error, freedom))
 
 
 def seeds_to_decide(effects: Sequence[Effect], look: Look) -> int:
