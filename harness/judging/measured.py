@@ -265,14 +265,20 @@ def holds(table: pd.DataFrame, probe: Wanted) -> bool:
     first = table.iloc[0]
     if first["probe"] != probe.probe or not math.isclose(first["after"], float(probe.after)):
         return False
-    return all(first[key] == value for key, value in probe.changes if key in PROBES[probe.probe].told)
+    told = PROBES[probe.probe].told
+    return all(parameter(table, probe, name) == value for name, value in probe.changes if name in told)
 
 
 def usual(table: pd.DataFrame, probe: Wanted) -> int:
     """How many of the parameters that a table tells, and the probe does not change, are at their default."""
-    first, kind = table.iloc[0], PROBES[probe.probe]
-    there = [name for name in kind.told if name in table and name not in dict(probe.changes)]
-    return sum(first[name] == kind.parameters.model_fields[name].default for name in there)
+    kind = PROBES[probe.probe]
+    names = [name for name in kind.told if name not in dict(probe.changes)]
+    return sum(parameter(table, probe, name) == kind.parameters.model_fields[name].default for name in names)
+
+
+def parameter(table: pd.DataFrame, probe: Wanted, name: str) -> Any:
+    """With which a table was measured; the default where it came later than the table."""
+    return table[name].iloc[0] if name in table else PROBES[probe.probe].parameters.model_fields[name].default
 
 
 def known_role(claim: str, role: str, roles: Sequence[str]) -> str:

@@ -176,7 +176,10 @@ def welch(one: float, other: float, n: int) -> float:
 
 
 class SampleTable:
-    """A probe's table as an array [sample, row, value], so that its mean over any of the samples is quick."""
+    """A probe's table as an array [sample, row, value], so that its mean over any of the samples is quick.
+
+    A value that an earlier version of the probe did not give is nan.
+    """
 
     def __init__(self, table: pd.DataFrame, kind: ProbeKind):
         keys, values = list(kind.keys), list(kind.values)
@@ -186,7 +189,7 @@ class SampleTable:
         rows = table[keys].iloc[: len(table) // self.samples]
         self._rows = {key: rows[key].to_numpy() for key in keys}
         self._weights = table[WEIGHT].to_numpy(float).reshape(self.samples, -1)[:, 0]
-        self._array = table[values].to_numpy(float).reshape(self.samples, len(rows), len(values))
+        self._array = table.reindex(columns=values).to_numpy(float).reshape(self.samples, len(rows), len(values))
 
     @property
     def step(self) -> float:

@@ -288,7 +288,7 @@ def test_images_below_the_least_size_need_no_training(session):
         (
             lambda role, seed, untrained: 8 * untrained + clear(role, seed, untrained),
             ", trained = true",
-            "contradicted",
+            "inconclusive",
         ),
     ],
     ids=["training makes it", "random weights show it", "and the rule does not ask", "training lessens it"],

@@ -70,7 +70,7 @@ def test_every_network_of_a_profile_can_be_built_for_its_data_set_and_probed(inf
         model = create_model(
             spec.name, num_classes=info.classes, image_size=info.image_size, in_chans=info.channels, **overrides
         )
-    assert len(anatomy(model).units) > 5
+    assert len(anatomy(model).units) >= 4  # stem, two blocks, head
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,8 @@ def test_a_parameter_that_came_later_leaves_stored_tables_where_they_are(profile
 
     usual = key()
     plain = usual.model_dump(mode="json")
-    del plain["parameters"][name]
+    for later in PROBES[probe].parameters.later:
+        del plain["parameters"][later]
     assert usual.key("run") == f"probes/run/{probe}-{short_digest({'version': 1, **plain})}"
     keys = {key(changes).key("run") for changes in ("", f"{name} = 1", "seed = 1", f"{name} = 1\nseed = 1")}
     assert len(keys) == 4
