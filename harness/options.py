@@ -77,10 +77,10 @@ def open_session(config: pytest.Config) -> Session:
     if subject := config.getoption("subject"):
         profile = profile.with_subject(_subject(subject, config.invocation_params.dir), path("checkpoint"))
         folder += f"-{subject.rpartition(':')[2]}"
-    if config.getoption("untrained"):
-        folder += "-untrained"
     elif config.getoption("checkpoint"):
         raise HarnessError("--checkpoint needs --subject package.module:factory, the network that the weights are for")
+    if config.getoption("untrained"):
+        folder += "-untrained"
     if (seeds := config.getoption("seeds")) is not None:
         if seeds < 1:
             raise HarnessError(f"--seeds {seeds}: at least one")

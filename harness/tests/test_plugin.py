@@ -58,11 +58,23 @@ def session(pytester, project, shared_store):
         given = () if "--profile" in options else ("--profile", "tiny.toml")
         result = pytester.runpytest_inprocess("claims", *given, "--store", str(store), *options)
         folder = "tiny-factory" if "--subject" in options else "tiny"
+        folder += "-untrained" if "--untrained" in options else ""
         path = pytester.path / "results" / folder / "evidence" / "F1" / "digits.json"
         result.evidence = json.loads(path.read_text()) if path.exists() else None
         return result
 
     return run
+
+
+def test_the_negative_control_judges_networks_with_random_weights_beside_others_of_these(session, tmp_path):
+    result = session("--untrained", store=tmp_path / "store")
+    result.assert_outcomes(passed=1)
+    assert "networks with random weights" in result.evidence["deviations"]
+    assert result.evidence["premises"] == []
+    assert result.evidence["case"]["seeds"] == [0, 1]
+    metas = [json.loads(path.read_text()) for path in (tmp_path / "store").glob("runs/*/final/manifest.json")]
+    assert sorted(meta["meta"]["run"]["seed"] for meta in metas) == [0, 1, 1000, 1001]
+    assert all(meta["meta"]["run"]["recipe"]["epochs"] == 0 for meta in metas)
 
 
 @pytest.mark.parametrize(
@@ -585,7 +597,7 @@ def test_a_persons_own_weights_are_measured_and_not_trained(session, pytester, t
     torch.save({"1.weight": linear.weight, "1.bias": linear.bias}, pytester.path / "mine.pt")
     store = tmp_path / "store"
     result = session("--subject", "mine:factory", "--checkpoint", "mine.pt", store=store)
-    result.assert_outcomes(skipped=1)  # random weights: out of scope
+    result.assert_outcomes(passed=1)
     evidence = result.evidence
     assert evidence["case"]["seeds"] == [0]
     assert evidence["effects"][0]["replicate"] == "image"
