@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -44,6 +45,7 @@ class Effects:
         found: what was measured of each effect, seed by seed; `estimates` of those that have no seeds.
         premises: that were measured.
         known: what earlier looks at the same case have measured: (effect, seed) -> replicate.
+        sampled: whether the error by the choice of samples is wanted, which takes longer than all else.
     """
 
     claim: Claim
@@ -51,6 +53,7 @@ class Effects:
     probes: tuple[Wanted, ...]
     measured: Measured
     known: dict[tuple[str, int], Replicate] = field(default_factory=dict)
+    sampled: bool = True
     found: dict[str, list[Replicate]] = field(default_factory=dict)
     estimates: dict[str, Estimate] = field(default_factory=dict)
     premises: dict[str, PremiseRecord] = field(default_factory=dict)
@@ -196,7 +199,8 @@ class Effects:
             return value - less[1](*means[len(mine) :]) if less else value
 
         tables = [*mine, *others]
-        variance = jackknife(difference, tables, GROUPS_ALONE if len(self.measured.seeds) == 1 else GROUPS)
+        groups = GROUPS_ALONE if len(self.measured.seeds) == 1 else GROUPS
+        variance = jackknife(difference, tables, groups) if self.sampled else math.nan
         if least_variance is not None:
             variance = max(variance, sum(least_variance(table.mean()) for table in tables))
         one = statistic(*(table.mean() for table in mine))

@@ -80,7 +80,8 @@ class Trial:
 
     def _effects(self, seeds: int, *, untrained: bool) -> Effects:
         tables = self.source(seeds, untrained)
-        return Effects(self.claim, self.rule, self.probes, tables, self._known[untrained])
+        # Of a control, what seeds say is enough: it decides nothing alone.
+        return Effects(self.claim, self.rule, self.probes, tables, self._known[untrained], sampled=not untrained)
 
 
 def controlled(rule: Rule, look: Look) -> int:

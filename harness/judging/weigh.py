@@ -135,7 +135,7 @@ def gain(trained: Replicate, random: Replicate) -> Replicate:
     return Replicate(
         one=trained.value,
         other=random.value,
-        variance=trained.variance + random.variance,
+        variance=trained.variance,  # the least that their difference has
         step=trained.step,
         samples=trained.samples,
         sample=trained.sample,
