@@ -287,7 +287,7 @@ class Session:
         return self.trial(case, test).settled(there)
 
     def _failure(self, case: Case, look: Look) -> str | None:
-        """Why one of its runs failed in this session."""
+        """Why a run failed that this look needs; None where none has."""
         there = self._on_its_data(case)
         for which in (there.at(look.seeds), there.control.at(look.seeds)):
             for run, _ in which.runs(self.fingerprints[case.dataset]):

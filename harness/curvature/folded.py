@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 # What may be asked of a convolution's maps before they are normalised. Anything else may have changed them in place,
 # which a version counter does not tell inside `torch.func.vmap`.
-LOOKS = frozenset({Tensor.dim, Tensor.size, Tensor.ndim.__get__, Tensor.shape.__get__})  # type: ignore[attr-defined]
+LOOKS = frozenset({Tensor.dim, Tensor.size, Tensor.ndim.__get__, Tensor.shape.__get__})  # type: ignore[attr-defined]  # of a property
 
 
 class Folded(TorchFunctionMode):

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from harness.errors import HarnessError
 from harness.judging.effects import Effects
 from harness.judging.evidence import PremiseRecord
 from harness.judging.looks import sequence
@@ -44,7 +45,7 @@ class Nothing:
     floors: Mapping[str, float] = field(default_factory=dict)
 
     def read(self, role: str, probe: Wanted, seed: int) -> pd.DataFrame:
-        raise NotImplementedError("there are no tables")
+        raise HarnessError(f"a simulated reproduction has no table of {role}, seed {seed}")
 
 
 def simulated(claim: Claim, rule: Rule, draw: Draw, looks: tuple[int, ...]) -> Judged:
