@@ -328,10 +328,19 @@ AUGMENTATIONS = [study("augmentation", of="vit"), study("augmentation", of="resn
 CLEAN, OFFICIAL = wanted("hessian", after=0, augment=False), wanted("hessian", after=0, convention="official")
 
 
-@pytest.mark.claim("L19", roles=AUGMENTATIONS, probes=[WARMUP, CLEAN])
+UNDER_WEAK, UNDER_STRONG = (wanted("hessian", after=0, augmentation=name) for name in ("weak", "strong"))
+UNDER = {
+    "": WARMUP,
+    " under weak augmentation": UNDER_WEAK,
+    " under strong augmentation": UNDER_STRONG,
+    " on clean images": CLEAN,
+}
+
+
+@pytest.mark.claim("L19", roles=AUGMENTATIONS, probes=list(UNDER.values()))
 def test_L19_strong_augmentation_flattens_but_makes_negative_eigenvalues(claim: Effects) -> None:
     vit, resnet = claim.study("augmentation", of="vit"), claim.study("augmentation", of="resnet")
-    for images, probe in (("", WARMUP), (" on clean images", CLEAN)):
+    for images, probe in UNDER.items():
         for name, of in (("ViT", vit), ("ResNet", resnet)):
             effect = f"{name}{images}: weak-augmentation APE above strong"
             claim.effect(effect, of["weak"], log_ape, minus=of["strong"], probe=probe)

@@ -158,6 +158,8 @@ def _training_batches(
     from harness.training.load import load
 
     recipe = run.recipe if parameters.pop("augment") else run.recipe.without_augmentation
+    if (augmentation := parameters.pop("augmentation", "own")) != "own":
+        recipe = recipe.augmented_as(augmentation)
     drawn = {name: parameters.pop(name) for name in ("images", "batch_size", "seed")}
     split = load(balanced_subset(dataset.train, run.train_images), dataset.info, device)
     return drawn_batches(split, recipe, **drawn)

@@ -149,7 +149,8 @@ class FromStore:
 
     def _about(self, role: str, probe: Wanted, seed: int) -> dict[str, Any]:
         parameters = self.case.request(role, probe, seed).parameters
-        told = {name: getattr(parameters, name) for name in PROBES[probe.probe].told}
+        asked = dict(probe.changes)  # an augmentation is asked for by its name
+        told = {name: asked.get(name, getattr(parameters, name)) for name in PROBES[probe.probe].told}
         network = {"role": role, "model": str(self.case.players[role]), "seed": seed}
         weights = {UNTRAINED: True} if self.case.untrained else {}
         about = {"probe": probe.probe, "after": float(probe.after)} | weights

@@ -13,6 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from harness.errors import HarnessError, nearest
 
 RECIPES = Path(__file__).with_name("recipes.toml")
+NO_AUGMENTATION: dict[str, Any] = {
+    "label_smoothing": 0.0,
+    "crop_padding": 0,
+    "flip": False,
+    "rand_augment": "none",
+    "mixup": 0.0,
+    "cutmix": 0.0,
+    "erasing": 0.0,
+}
 
 
 class Recipe(BaseModel):
@@ -64,8 +73,16 @@ class Recipe(BaseModel):
     @property
     def without_augmentation(self) -> Recipe:
         """The same training on the images as they are, with their bare labels."""
-        off = {"crop_padding": 0, "flip": False, "rand_augment": "none", "mixup": 0.0, "cutmix": 0.0}
-        return self.model_copy(update={**off, "erasing": 0.0, "label_smoothing": 0.0})
+        return self.augmented_as(NO_AUGMENTATION)
+
+    @property
+    def augmentation(self) -> dict[str, Any]:
+        """What becomes of an image and its label before the network sees them."""
+        return {name: getattr(self, name) for name in NO_AUGMENTATION}
+
+    def augmented_as(self, augmentation: dict[str, Any]) -> Recipe:
+        """The same training on images that become of another recipe's `augmentation`."""
+        return self.model_copy(update=augmentation)
 
     @property
     def randomly_augmented(self) -> dict[str, Any] | None:

@@ -50,6 +50,9 @@ class ProbeRequest(BaseModel):
         return f"probes/{run_id}/{self.probe}-{short_digest(identity)}"
 
 
+AUGMENTATION = "augmentation"  # a study of training, and what is measured on training images can have any of its places
+
+
 @dataclass(frozen=True)
 class Wanted:
     """One probe of a case.
@@ -84,7 +87,10 @@ class Wanted:
         if epoch == 0 and not recipe.warmup_epochs:
             raise HarnessError(f"profile {profile.name} has no warm-up, after whose end {self.name} is to be measured")
         of_test = PROBES[self.probe].split == "test"
-        parameters = profile.parameters(self.probe, dict(self.changes))
+        changes = dict(self.changes)
+        if (place := changes.pop(AUGMENTATION, None)) is not None:
+            changes |= _other_augmentation(profile, player, place)
+        parameters = profile.parameters(self.probe, changes)
         own = {name: seed for name in DRAWS if name in type(parameters).model_fields}
         own = {name: seed for name in own if name not in parameters.model_fields_set}
         return ProbeRequest(
@@ -95,12 +101,28 @@ class Wanted:
         )
 
 
+def _other_augmentation(profile: Profile, player: Player, place: Any) -> dict[str, Any]:
+    """The augmentation at this place of the study of augmentations, as a parameter; none where it is the player's own,
+    so that one table serves both.
+
+    Raises:
+        HarnessError: the profile has no such variant.
+    """
+    variants = {variant.at: variant for variant in profile.variants.values() if variant.study == AUGMENTATION}
+    if place not in variants:
+        raise HarnessError(
+            f"profile {profile.name} has no variant of the study {AUGMENTATION} at {place!r}; it has {list(variants)}"
+        )
+    other = profile.recipe_of(variants[place]).augmentation
+    return {} if other == player.recipe.augmentation else {AUGMENTATION: other}
+
+
 def wanted(probe: str, *, after: float | str | Fraction = 1, **changes: Any) -> Wanted:
     """A probe for the `probes` of a claim's test; its bare name does for the finished weights and usual parameters.
 
     Args:
         after: which share of the epochs behind the warm-up: 0 is the end of the warm-up, "1/3" the paper's epoch 100.
-        changes: parameters of the probe.
+        changes: parameters of the probe; `augmentation` as a place of the study of that name, e.g. "strong".
 
     Raises:
         HarnessError: no such probe.

@@ -43,9 +43,12 @@ class HessianParameters(TrainingParameters):
     batchnorm: Literal["running", "batch"] = Field(
         default="running", description="the statistics that it normalises with: those of training, or the mini-batch's"
     )
+    augmentation: dict[str, bool | int | float | str] | Literal["own"] = Field(
+        default="own", description="of the images: fields of another recipe than the network was trained with"
+    )
     start_seed: int = Field(default=0, description="of the start vectors")
 
-    later = frozenset({"start_seed", "batchnorm"})
+    later = frozenset({"start_seed", "batchnorm", "augmentation"})
 
 
 KIND = ProbeKind(
@@ -56,7 +59,7 @@ KIND = ProbeKind(
     values=("eigenvalue", "negative", "positive", "positive_part"),
     sample="mini-batch",
     counted=("rank",),
-    told=("augment", "convention", "batchnorm"),
+    told=("augment", "augmentation", "convention", "batchnorm"),
     split="train",
     l2=True,
 )

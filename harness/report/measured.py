@@ -12,6 +12,8 @@ from harness.probes.kinds import PROBES
 
 WORDS: dict[tuple[str, str, object], str] = {
     ("hessian", "augment", False): "clean images",
+    ("hessian", "augmentation", "weak"): "under weak augmentation",
+    ("hessian", "augmentation", "strong"): "under strong augmentation",
     ("hessian", "convention", "official"): "power iteration",
 }
 LARGEST_DENOMINATOR = 1000  # of a share of the epochs

@@ -35,7 +35,14 @@ def test_a_probe_says_whether_it_needs_the_units_of_a_network(name):
     small = {"similarity": {"minibatch": 4}, "landscape": {"points": 3, "directions": 1}, "hessian": {"top": 1}}
     kind = PROBES[name]
     parameters = kind.parameters(**small.get(name, {})).model_dump()
-    for of_the_data in ("images", "draw", "batch_size", "augment", *(["seed"] if kind.split == "train" else [])):
+    for of_the_data in (
+        "images",
+        "draw",
+        "batch_size",
+        "augment",
+        "augmentation",
+        *(["seed"] if kind.split == "train" else []),
+    ):
         parameters.pop(of_the_data, None)
     if "groups" in parameters:
         parameters["groups"] = 2

@@ -79,3 +79,18 @@ def test_a_spectrum_is_of_the_augmented_images_and_the_weights_that_were_asked_f
     batches = list(training_batches(split, order[:32], 16, run.recipe, augmenter, seed=0))
     pd.testing.assert_frame_equal(table, hessian(model, batches, weight_decay=0.5, top=2), check_exact=True)
     assert table[table.l2].eigenvalue.max() == pytest.approx(table[~table.l2].eigenvalue.max() + 0.5, rel=1e-4)
+
+
+def test_under_the_augmentation_of_another_recipe_it_sees_what_that_run_sees(make_run, tmp_path):
+    """Two runs of one seed begin with the same weights, whatever their recipes."""
+    strong = make_run("resnet_micro", epochs=0, warmup_epochs=0, mixup=1.0, cutmix=0.8)
+    weak = make_run("resnet_micro", epochs=0, warmup_epochs=0)
+    store, few = Store(tmp_path / "store"), {"images": 32, "top": 2}
+    tables = []
+    for run, parameters in ((weak, {}), (strong, {"augmentation": weak.recipe.augmentation}), (strong, {})):
+        wanted = request("hessian", **few, **parameters)
+        do(Job(run, (wanted,), training=True), store)
+        tables.append(read_parquet(store.read(wanted.key(run.run_id)).path / "table.parquet"))
+    own, as_weak, as_strong = tables
+    pd.testing.assert_frame_equal(own, as_weak, check_exact=True)
+    assert not own.eigenvalue.equals(as_strong.eigenvalue)

@@ -214,6 +214,27 @@ def test_a_probe_of_an_epoch_is_counted_in_the_runs_own_recipe(profile):
         bare.request("vit", chosen[0], 0)
 
 
+def test_spectra_under_one_augmentation_whatever_was_trained_with(profile):
+    """Under its own a network has one table; the request of the other holds all that its images depend on."""
+    changes = 'rand_augment = "none", mixup = 0.0, cutmix = 0.0, label_smoothing = 0.0'
+    weak = f'weak = {{of = "vit", study = "augmentation", at = "weak", recipe = {{{changes}}}}}'
+    strong = 'strong = {of = "vit", study = "augmentation", at = "strong"}'
+    mine = profile(f"{GOOD}[variants]\n{weak}\n{strong}")
+    chosen = [wanted("hessian"), *(wanted("hessian", augmentation=name) for name in ("weak", "strong"))]
+    (case, _), _ = expand("L19", None, ["weak", "strong"], chosen, mine)
+    own, weak, as_strong = (case.request("weak", probe, 0) for probe in case.probes)
+    assert own == weak
+    assert as_strong.parameters.augmentation == case.players["strong"].recipe.augmentation
+    assert as_strong.parameters.augmentation["mixup"] == 1.0
+    own, as_weak, strong = (case.request("strong", probe, 0) for probe in case.probes)
+    assert own == strong
+    assert as_weak.parameters.augmentation == case.players["weak"].recipe.augmentation
+    assert len({request.key("run") for request in (own, as_weak, as_strong)}) == 3
+    assert as_weak == as_weak.model_validate_plain(as_weak.model_dump(mode="json"))
+    with pytest.raises(HarnessError, match="no variant of the study augmentation at 'medium'"):
+        wanted("hessian", augmentation="medium").request(mine, case.players["weak"], 0)
+
+
 def test_weights_are_wanted_as_far_as_is_measured(profile):
     mine = profile(**{"looks =": "keep = [0, 2]\nlooks ="})
     chosen = {epoch: wanted("hessian", after=Fraction(epoch, 3)) for epoch in (0, 1, 3)}
