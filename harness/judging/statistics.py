@@ -21,6 +21,7 @@ SAMPLE, WEIGHT, SAMPLES = "sample", "images", "samples"
 GROUPS = 8  # of samples, left out in turn: several seeds, whose errors are averaged
 GROUPS_ALONE = 32  # the same of a single replicate, whose whole error they are
 LEAST_SAMPLES = 16  # of a single replicate: an interval from fewer holds far less often than it says
+CAUTION = 4.0  # where seeds may be skewed: t intervals of three to thirteen then err up to three times as often
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Estimate:
         replicate: what was repeated: "seed", or the sample of a probe.
         spread: standard deviation of one more replicate, with its degrees of freedom; None for a single one.
         between: share of that variance that is between seeds and not within them; None where that is unknown.
+        caution: by how much less its interval may err than was asked for. The numbers of one network may be skewed,
+            which a t interval of a few seeds does not bear; in the difference of two that are alike it cancels.
     """
 
     value: float
@@ -52,16 +55,21 @@ class Estimate:
     least: float = 0.0
     spread: Error | None = None
     between: float | None = None
+    caution: float = 1.0
+
+    def cautious(self, level: float) -> float:
+        """The level that its interval has where this one is asked for."""
+        return 1 - (1 - level) / self.caution
 
     def interval(self, level: float) -> tuple[float, float]:
         """Two-sided, by Student's t."""
-        half = max(student((1 + level) / 2, self.error.freedom) * self.error.size, self.least)
+        half = max(student((1 + self.cautious(level)) / 2, self.error.freedom) * self.error.size, self.least)
         return self.value - half, self.value + half
 
     def chance(self, bound: float, *, above: bool) -> float:
         """One-sided p-value: of such a mean or one farther above (or below) the bound, if the truth is not beyond."""
         distance = self.value - bound if above else bound - self.value
-        p = tail(distance, self.error)
+        p = min(self.caution * tail(distance, self.error), 1.0)
         return p if distance > self.least else max(p, 0.5)
 
     def predicted(self, level: float = 0.95) -> tuple[float, float] | None:
@@ -139,7 +147,8 @@ def estimate(replicates: Sequence[Replicate], *, paired: bool) -> Estimate:
     known = not math.isnan(within)
     between = max(0.0, 1 - within / spread.size**2) if spread.size and known else None
     error = Error(spread.size / math.sqrt(n), spread.freedom)
-    return Estimate(mean, error, n, "seed", math.sqrt(within / n) if known else 0.0, spread, between)
+    least = math.sqrt(within / n) if known else 0.0
+    return Estimate(mean, error, n, "seed", least, spread, between, 1.0 if others else CAUTION)
 
 
 def alone(only: Replicate) -> Estimate:

@@ -40,7 +40,7 @@ def judge(effects: Sequence[Effect], premises: Sequence[PremiseRecord], look: Lo
         if chance(effect.small) < corrected:
             around = f"within a quarter of the paper's own size around {effect.null:g}"
             return "negligible", f"{shown(effect)} lies {around}."
-    return "inconclusive", undecided(deciding, error, look)
+    return "inconclusive", undecided(deciding, look)
 
 
 def by_protocol(effects: Sequence[Effect], look: Look) -> dict[str, Verdict]:
@@ -83,14 +83,14 @@ def shown(effect: Effect) -> str:
     return f"{effect.name!r}: {effect.value:.3g} {effect.unit} [{effect.low:.3g}, {effect.high:.3g}]"
 
 
-def undecided(deciding: Sequence[Effect], error: float, look: Look) -> str:
+def undecided(deciding: Sequence[Effect], look: Look) -> str:
     """Which effect is open, what this design can see, what it lacks, and which look comes next."""
     open_ = max(deciding, key=lambda effect: chance(effect.above))
     parts = [f"{shown(open_)} contains {open_.null:g}"]
     if open_.replicate != "seed":
         parts.append(f"drawn from {open_.n} {open_.replicate}s of one network, which is not trained here")
         return "; ".join(parts) + "."
-    if (least := detectable(open_, error)) is not None:
+    if (least := detectable(open_)) is not None:
         parts.append(f"{open_.n} seeds find {least:.3g} {open_.unit} with 80 % power")
     if open_.between is not None:
         inside = open_.between < 0.5
@@ -100,12 +100,12 @@ def undecided(deciding: Sequence[Effect], error: float, look: Look) -> str:
     return "; ".join(parts) + "."
 
 
-def detectable(effect: Effect, error: float) -> float | None:
+def detectable(effect: Effect) -> float | None:
     """The smallest distance from the null that so many seeds of this spread find with 80 % power."""
     if effect.value is None or effect.high is None or effect.n < 2 or not math.isfinite(effect.high):
         return None
     freedom = effect.n - 1
-    return (effect.high - effect.value) * (1 + student(POWER, freedom) / student(1 - error, freedom))
+    return (effect.high - effect.value) * (1 + student(POWER, freedom) / student((1 + effect.level) / 2, freedom))
 
 
 def seeds_to_decide(effects: Sequence[Effect], look: Look) -> int:

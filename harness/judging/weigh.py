@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.data.catalogue import dataset_info
 from harness.errors import HarnessError
@@ -84,7 +84,7 @@ def as_effect(rule: EffectRule, found: Estimate, look: Look, control: Estimate |
         value=number(found.value),
         low=number(low),
         high=number(high),
-        level=look.level,
+        level=found.cautious(look.level),
         n=found.n,
         replicate=found.replicate,
         null=rule.null,
@@ -124,7 +124,9 @@ def above_untrained(rule: EffectRule, effects: Effects, control: Effects | None,
     if control is None:
         raise HarnessError(f"{rule.name!r} is judged against untrained networks, of which nothing was measured")
     pairs = zip(effects.found[rule.name], control.found[rule.name], strict=True)
-    found = estimate([gain(trained, random) for trained, random in pairs], paired=True)
+    gained = estimate([gain(trained, random) for trained, random in pairs], paired=True)
+    # Random weights of one architecture hardly differ: they take no skewness away.
+    found = replace(gained, caution=effects.estimate(rule).caution)
     raised = rule.model_copy(
         update={"name": ABOVE_UNTRAINED.format(rule.name), "null": 0.0, "paired": True, "paper": None, "source": None}
     )

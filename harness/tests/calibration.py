@@ -11,8 +11,8 @@ from harness.plan.catalogue import Claim, EffectRule, Rule, load_catalogue
 
 LOOKS = [(3,), (3, 5), (3, 5, 8), (3, 5, 8, 13)]
 COUNTS = [1, 2, 3, 4, 5]
-# How the numbers of seeds are spread: one network's, or two networks' of which each is skewed (skewness 1).
-SEEDS = ["normal", "normal, paired", "normal, Welch", "skewed, paired", "skewed, Welch"]
+# How the numbers of seeds are spread: one network's, or two networks' that are compared. Skewness is 1.
+SEEDS = [f"{shape}{pairing}" for shape in ("normal", "skewed") for pairing in ("", ", paired", ", Welch")]
 
 
 def claim() -> Claim:
@@ -59,5 +59,5 @@ def calibrate(looks, seeds, effects, *, cases, seed=0):
 def power(size, looks, *, cases, seed=0):
     """Share of cases in which an effect of this size is found, and the seeds that this took on average."""
     judged_by = rule(1, paired=True)
-    found = frequencies(claim(), judged_by, Seeds("normal", {"effect 0": size}, seed), looks, cases)
+    found = frequencies(claim(), judged_by, Seeds("normal, paired", {"effect 0": size}, seed), looks, cases)
     return found.get("reproduced", 0.0), found["seeds"]
