@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from harness.plan.study import study
 from harness.plan.wanted import wanted
 from harness.readings import ape, nep
 
@@ -21,6 +22,19 @@ def accuracy(predictions: pd.DataFrame) -> float:
     return 100 * predictions.correct.iloc[0]
 
 
+PLACEMENTS = study("placement", of="alternet")
+
+
+@pytest.mark.claim("A1", roles=["alternet", PLACEMENTS], probes=["prediction"])
+def test_A1_msas_at_the_ends_of_stages_raise_accuracy(claim: Effects) -> None:
+    placements = claim.study("placement")
+    none = next(role for at, role in placements.items() if not any(map(int, str(at).split(","))))
+    claim.effect("AlterNet above no MSA", "alternet", accuracy, minus=none)
+    for at, role in placements.items():
+        if role != none:
+            claim.effect(f"MSAs ({at}) above no MSA", role, accuracy, minus=none)
+
+
 @pytest.mark.claim("A2", part="accuracy", roles=["alternet", "preact_resnet", "vit"], probes=["prediction"])
 def test_A2_alternet_beats_its_resnet_and_resnet_beats_vit(claim: Effects) -> None:
     claim.effect("AlterNet above pre-activation ResNet", "alternet", accuracy, minus="preact_resnet")
@@ -31,3 +45,20 @@ def test_A2_alternet_beats_its_resnet_and_resnet_beats_vit(claim: Effects) -> No
 def test_A3_after_warmup_the_loss_of_alternet_is_flatter_and_nearly_convex(claim: Effects) -> None:
     claim.effect("ResNet APE above AlterNet APE", "resnet", lambda spectrum: np.log(ape(spectrum)), minus="alternet")
     claim.effect("AlterNet NEP below 2 %", "alternet", lambda spectrum: 0.02 - nep(spectrum))
+
+
+SIZES = [study("size", of="preact_resnet", at=at) for at in ("depth", "parameters")]
+ENDS, MODEL_END, STARTS = (study("where", of="alternet", at=at) for at in ("stage ends", "model end", "stage starts"))
+
+
+@pytest.mark.claim("D3", part="size", roles=["alternet", *SIZES], probes=["prediction"])
+def test_D3_alternet_beats_resnets_of_its_depth_and_of_its_size(claim: Effects) -> None:
+    for at, role in claim.study("size").items():
+        claim.effect(f"AlterNet above pre-activation ResNet of equal {at}", "alternet", accuracy, minus=role)
+
+
+@pytest.mark.claim("D3", part="place", roles=[ENDS, MODEL_END, STARTS], probes=["prediction"])
+def test_D3_msas_belong_at_the_ends_of_stages(claim: Effects) -> None:
+    where = claim.study("where")
+    for name, at in (("the end of the model", "model end"), ("their starts", "stage starts")):
+        claim.effect(f"ends of the stages above {name}", where["stage ends"], accuracy, minus=where[at])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from harness.plan.study import study
 from harness.readings import Share, cka
 
 if TYPE_CHECKING:
@@ -148,3 +149,18 @@ def test_S3_a_swin_stage_needs_its_mlps_at_the_start_and_its_msas_at_the_end(cla
             if stage != min(stages):
                 claim.effect(f"stage {stage}: loss at last MSA above first MSA", "swin", last_msa_above_first(stage))
             claim.effect(f"stage {stage}: loss at first MLP above last MLP", "swin", first_mlp_above_last(stage))
+
+
+def accuracy(predictions: pd.DataFrame) -> float:
+    """Top-1 on the clean test set, in percent."""
+    return 100 * predictions.correct.iloc[0]
+
+
+WHERE = [study("where", of="alternet", at=at) for at in ("stage ends", "model end")]
+
+
+@pytest.mark.claim("S5", roles=WHERE, probes=["prediction"])
+def test_S5_msas_belong_at_the_ends_of_stages_not_at_the_end_of_the_model(claim: Effects) -> None:
+    where = claim.study("where")
+    name = "MSAs at the ends of stages above as many at the end of the model"
+    claim.effect(name, where["stage ends"], accuracy, minus=where["model end"])

@@ -112,9 +112,11 @@ def check_placement(placement: Sequence[int], *, depths: Sequence[int], window: 
             divides("window", window, size, f"the map of stage {stage}")
 
 
-def msa_positions(*, depth: int, count: int) -> list[int]:
-    """Which blocks of a stage are MSAs: every second one, counted from the end. Of six with three: 1, 3, 5."""
-    return [depth - 1 - 2 * number for number in range(count)]
+def msa_positions(*, depth: int, count: int, from_end: bool = True) -> list[int]:
+    """Which blocks of a stage are MSAs: every second one, counted from the end, or from behind the first block, which
+    strides. Of six with two: 3, 5, or 1, 3.
+    """
+    return [depth - 1 - 2 * number if from_end else 1 + 2 * number for number in range(count)]
 
 
 def alter_resnet(
@@ -122,12 +124,12 @@ def alter_resnet(
     depths: Sequence[int] = (3, 4, 6, 4), widths: Sequence[int] = (64, 128, 256, 512),
     placement: Sequence[int] | None = None, heads: Sequence[int] = (3, 6, 12, 24), dim_head: int = 64,
     window: int | None = None, activation: str = "pre", groups: int = 1, group_width: int = 64,
-    drop_path_rate: float = 0.0,
+    from_end: bool = True, drop_path_rate: float = 0.0,
 ) -> PreActResNet | ResNet:  # fmt: skip
     """An AlterNet with `placement` MSAs per stage (default: the paper's) and windows of 4 below 64 px, else 7.
 
     `activation`: "pre" as in the paper's figures, "post" for a ResNet or, with `groups`, a ResNeXt (appendix E: the
-    rules also help there).
+    rules also help there). `from_end`: False puts the MSAs of a stage at its start instead, a control that the paper lacks.
     Raises BadOption where the placement asks for more MSAs than every second block, BadImageSize where the window
     does not divide the map of a stage that has MSAs.
     """
@@ -152,7 +154,7 @@ def alter_resnet(
     expansion, rates = BLOCKS[block].expansion, drop_rates(drop_path_rate, depths)
     stages = conv_stages(make, expansion=expansion, depths=depths, widths=widths, rate=drop_path_rate)
     for stage, (depth, count) in enumerate(zip(depths, placement, strict=True)):
-        for index in msa_positions(depth=depth, count=count):
+        for index in msa_positions(depth=depth, count=count, from_end=from_end):
             stages[stage][index] = msa(
                 channels=widths[stage] * expansion, reduced=widths[stage], heads=heads[stage], dim_head=dim_head,
                 window=window, rate=rates[stage][index],

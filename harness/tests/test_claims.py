@@ -108,7 +108,7 @@ def test_the_rules_are_borne_out_by_the_papers_own_numbers():
                 without.add(claim.id)
             elif effect.papers:
                 assert effect.paper == min(effect.papers.values())
-    assert without == {"D1", "D2", "F10", "L10", "S1", "U1"}
+    assert without == {"D1", "D2", "D3", "F10", "L10", "S1", "U1"}
 
 
 def noise_table(series, clean):

@@ -371,7 +371,7 @@ def test_a_wrong_subject_is_one_line(profile, subject, message):
 def test_the_catalogue_holds_every_claim():
     claims = load_catalogue(CATALOGUE).claims
     wanted = [f"L{i}" for i in range(1, 20)] + [f"F{i}" for i in range(1, 11)] + [f"S{i}" for i in range(1, 6)]
-    assert set(claims) == {*wanted, *(f"A{i}" for i in range(1, 7)), "D1", "D2", "U1", "U2", "X1"}
+    assert set(claims) == {*wanted, *(f"A{i}" for i in range(1, 7)), "D1", "D2", "D3", "U1", "U2", "X1"}
     for claim in claims.values():
         for rule in claim.rules:
             assert any(effect.decides for effect in rule.effects), claim.id

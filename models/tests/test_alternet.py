@@ -98,6 +98,8 @@ def test_every_second_block_from_the_end_is_an_msa_and_never_the_first(depth, da
     assert len(positions) == count
     assert all(after - before == 2 for before, after in itertools.pairwise(positions))
     assert not positions or (positions[-1] == depth - 1 and positions[0] > 0)
+    from_the_start = msa_positions(depth=depth, count=count, from_end=False)
+    assert from_the_start == [depth - position for position in reversed(positions)]
 
 
 @given(rate=st.floats(0, 0.99), depths=st.lists(st.integers(1, 8), min_size=1, max_size=5))
