@@ -129,7 +129,7 @@ def alter_resnet(
     """An AlterNet with `placement` MSAs per stage (default: the paper's) and windows of 4 below 64 px, else 7.
 
     `activation`: "pre" as in the paper's figures, "post" for a ResNet or, with `groups`, a ResNeXt (appendix E: the
-    rules also help there). `from_end`: False puts the MSAs of a stage at its start instead, a control that the paper lacks.
+    rules also help there). `from_end`: False puts the MSAs of a stage at its start, a control that the paper lacks.
     Raises BadOption where the placement asks for more MSAs than every second block, BadImageSize where the window
     does not divide the map of a stage that has MSAs.
     """
