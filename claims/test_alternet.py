@@ -62,3 +62,18 @@ def test_D3_msas_belong_at_the_ends_of_stages(claim: Effects) -> None:
     where = claim.study("where")
     for name, at in (("the end of the model", "model end"), ("their starts", "stage starts")):
         claim.effect(f"ends of the stages above {name}", where["stage ends"], accuracy, minus=where[at])
+
+
+def log_rate(throughputs: pd.DataFrame, what: str = "network") -> float:
+    """Log of training images a second."""
+    return np.log(throughputs.loc[throughputs.what == what, "images_per_second"].item())
+
+
+def log_rate_of_blocks(throughputs: pd.DataFrame) -> float:
+    return log_rate(throughputs, "msa block") - log_rate(throughputs, "conv block")
+
+
+@pytest.mark.claim("A5", roles=["alternet", "preact_resnet"], probes=["throughput"])
+def test_A5_alternet_trains_faster_than_its_resnet(claim: Effects) -> None:
+    claim.effect("AlterNet throughput above pre-activation ResNet", "alternet", log_rate, minus="preact_resnet")
+    claim.effect("throughput of an MSA block above a convolution block of its stage", "alternet", log_rate_of_blocks)

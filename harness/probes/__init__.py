@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.probes._noise import noise as noise
     from harness.probes._prediction import prediction as prediction
     from harness.probes._similarity import similarity as similarity
+    from harness.probes._throughput import throughput as throughput
     from harness.probes._variance import variance as variance
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "noise",
     "prediction",
     "similarity",
+    "throughput",
     "variance",
 ]
 

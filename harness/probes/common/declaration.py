@@ -61,6 +61,7 @@ class ProbeKind(BaseModel):
         told: parameters that tell one protocol from another; tables of a results folder have them as columns.
         sample: what one sample is; the replicate of the bootstrap when there is a single seed.
         l2: whether it measures NLL + l2, and so takes the weight decay of the run.
+        clocked: whether its numbers are times, which no two measurements have alike.
         ledger: whether it goes on where it was stopped, from a ledger of what it had found.
     """
 
@@ -77,6 +78,7 @@ class ProbeKind(BaseModel):
     split: Literal["train", "test"] = "test"
     l2: bool = False
     ledger: bool = False
+    clocked: bool = False
 
     @property
     def of_units(self) -> bool:
