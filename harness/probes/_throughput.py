@@ -57,7 +57,7 @@ def throughput(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, re
     """
     import pandas as pd
 
-    from harness.probes.common.images import peek, labelled_batches
+    from harness.probes.common.images import labelled_batches, peek
 
     (images, targets), _ = peek(labelled_batches(batches))
     trained = copy.deepcopy(model).train()
