@@ -98,7 +98,11 @@ def open_session(config: pytest.Config) -> Session:
     )
     if options.jobs is not None and options.jobs < 1:
         raise HarnessError(f"--jobs {options.jobs}: at least one run at a time")
-    return Session(profile, load_catalogue(root / "claims" / "catalogue.toml"), options)
+    catalogue = load_catalogue(root / "claims" / "catalogue.toml")
+    for name in profile.claims or []:
+        claim, _, part = name.partition(" ")
+        catalogue[claim].rule(part or None) if part else catalogue[claim]
+    return Session(profile, catalogue, options)
 
 
 def _subject(given: str, folder: Path) -> str:

@@ -142,7 +142,7 @@ class Case:
 def expand(
     claim: str, part: str | None, wanted_roles: Sequence[str | Study], probes: Sequence[Wanted | str], profile: Profile
 ) -> tuple[list[Case], list[str]]:
-    """All cases of a test under a profile: data sets × the models of each role; and in words what nobody plays.
+    """All cases of a test under a profile: data sets × the models of each role; and in words what it lacks for any.
 
     A test without roles is about mathematics: one case, with neither data nor networks.
 
@@ -155,6 +155,8 @@ def expand(
         chosen = in_full(probes)
     except HarnessError as error:
         raise HarnessError(f"claim {claim}: {error}") from None
+    if not profile.judges(claim, part):
+        return [], [f"claim {' '.join(filter(None, (claim, part)))} among those that it judges"]
     roles = roles_of(profile, wanted_roles)
     if roles.missing:
         return [], list(roles.missing)

@@ -67,6 +67,7 @@ class Profile(BaseModel):
         variants: further roles, made from these.
         looks: seeds behind each judging of a case: an undecided one gets the seeds of the next look.
         most_seeds: looks beyond so many are not taken; of a smaller number than the first look's, one is made.
+        claims: those that it judges, `L2` with all of its parts or `L2 warmup` alone; None for all.
         floors: role -> least test accuracy (share) of a network that has learned; a role without one has to be well
             above chance.
         keep: epochs behind the warm-up whose weights are kept besides the last; 0 is the end of the warm-up.
@@ -82,6 +83,7 @@ class Profile(BaseModel):
     images: Images = Images()
     looks: tuple[int, ...] = Field(default=(3, 5, 8, 13), min_length=1)
     most_seeds: int | None = Field(default=None, ge=1)
+    claims: list[str] | None = None
     floors: dict[str, float] = {}
     roles: dict[str, list[ModelSpec]]
     variants: dict[str, Variant] = {}
@@ -188,6 +190,10 @@ class Profile(BaseModel):
                 raise ValueError(f"no probe {name!r}; {nearest(name, PROBES)}")
             self.parameters(name)
         return self
+
+    def judges(self, claim: str, part: str | None) -> bool:
+        """Whether it is a claim that this profile is made for."""
+        return self.claims is None or claim in self.claims or f"{claim} {part}" in self.claims
 
     def recipe_of(self, variant: Variant) -> Recipe:
         """The profile's, with what the variant changes."""

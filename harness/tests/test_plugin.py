@@ -387,6 +387,17 @@ def test_a_wrong_option_is_one_line_before_anything_is_trained(session, tmp_path
     assert not (tmp_path / "fresh" / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "message"), [("F11", "no claim 'F11' in"), ("F1 half", "has no rule for part 'half'")]
+)
+def test_a_claim_that_a_profile_misspells_is_one_line(session, pytester, name, message):
+    (pytester.path / "tiny.toml").write_text(PROFILE.replace("[roles]", f'claims = ["{name}"]\n[roles]', 1))
+    result = session()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in result.errlines if line.startswith("ERROR: ")]
+    assert message in line
+
+
 def test_a_wrong_argument_of_a_model_is_one_line_before_anything_is_trained(session, pytester, tmp_path):
     (pytester.path / "tiny.toml").write_text(PROFILE.replace("depth", "dephts"))
     result = session(store=tmp_path / "fresh")

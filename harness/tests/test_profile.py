@@ -214,6 +214,26 @@ def test_a_probe_of_an_epoch_is_counted_in_the_runs_own_recipe(profile):
         bare.request("vit", chosen[0], 0)
 
 
+def test_a_profile_judges_the_claims_that_it_names(profile):
+    mine = profile(**{"looks =": 'claims = ["L2 warmup", "F1"]\nlooks ='})
+    cast = {(claim, part): expand(claim, part, ["vit", "resnet"], ["fit"], mine) for claim in ("L2", "F1", "F10")
+            for part in (None, "warmup", "training")}  # fmt: skip
+    assert {key for key, (cases, _) in cast.items() if cases} == {
+        ("L2", "warmup"), *(("F1", part) for part in (None, "warmup", "training"))
+    }  # fmt: skip
+    assert cast["L2", "training"][1] == ["claim L2 training among those that it judges"]
+    assert expand("F10", None, [], [], mine)[0]  # a theorem takes nothing
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_shipped_profile_names_claims_that_there_are(path):
+    catalogue = load_catalogue(CATALOGUE)
+    for name in load_profile(path.stem).claims or []:
+        claim, _, part = name.partition(" ")
+        assert catalogue[claim].rules
+        assert not part or catalogue[claim].rule(part)
+
+
 def test_spectra_under_one_augmentation_whatever_was_trained_with(profile):
     """Under its own a network has one table; the request of the other holds all that its images depend on."""
     changes = 'rand_augment = "none", mixup = 0.0, cutmix = 0.0, label_smoothing = 0.0'
