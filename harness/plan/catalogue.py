@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from harness.errors import HarnessError, first_problem, nearest
+from harness.plan.study import Place
 from harness.store.identity import digest
 
 # The paper's data sets as the catalogue spells them.
@@ -123,7 +124,8 @@ class StudyAxis(Entry):
 class Series(Entry):
     """A curve digitised from the paper's figure, drawn beside ours where the two are comparable.
 
-    `over` says what `x` counts where a role or a moment of ours is one of its points: a study of the paper's.
+    `over` says what `x` counts where a role or a moment of ours is one of its points: a study of the paper's. `at` is
+    where all of the curve stands on a study of the claim.
     """
 
     name: str
@@ -133,6 +135,7 @@ class Series(Entry):
     values: list[float]
     x: list[float | str] | None = None
     over: str | None = None
+    at: Place | None = None
     kinds: list[str] | None = None
 
 

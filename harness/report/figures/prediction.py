@@ -6,11 +6,12 @@ import pandas as pd
 
 from harness.report.figures.correspondence import points
 from harness.report.figures.dots import Measure, dot_panels
+from harness.report.figures.reliability import reliability_drawing
 from harness.report.figures.studies import study_drawings
 from harness.report.figures.style import Drawing, Paper
 from harness.report.tables import TableError, weighted_mean
 
-NUMERIC = ("seed", "images", "correct")
+NUMERIC = ("seed", "images", "correct", "confidence")
 TEXT = ("role", "model")
 ACCURACY = Measure("accuracy", "accuracy on the test set (%)", "Accuracy", " %", places=1)
 ERROR = Measure("error", "error on the test set (%)", "Error", " %", places=1)
@@ -33,4 +34,6 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
     caption = f"{measure.words} of each seed's network, and their mean."
     panels = dot_panels(values, models, published, measure, paper)
     drawings = [Drawing(measure.quantity, measure.words, caption, panels)]
+    if any(series.quantity == "reliability" for series in paper.series):
+        return [reliability_drawing(table, paper), *drawings]
     return drawings + study_drawings(values, [measure], paper)

@@ -1,0 +1,34 @@
+"""How sure networks are of what they say (claim U1, paper appendix F)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.plan.study import study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.judging.effects import Effects
+
+
+def over_confidence(predictions: pd.DataFrame) -> float:
+    """Signed calibration error: confidence minus accuracy, weighted by images. In which bins they fall cancels."""
+    return predictions.confidence.iloc[0] - predictions.correct.iloc[0]
+
+
+def under_confidence(predictions: pd.DataFrame) -> float:
+    return -over_confidence(predictions)
+
+
+AUGMENTATIONS = [study("augmentation", of="resnet"), study("augmentation", of="vit")]
+
+
+@pytest.mark.claim("U1", roles=AUGMENTATIONS, probes=["prediction"])
+def test_U1_strong_augmentation_makes_under_confident_weak_leaves_over_confident(claim: Effects) -> None:
+    for name, of in (("ResNet", "resnet"), ("ViT", "vit")):
+        roles = claim.study("augmentation", of=of)
+        claim.effect(f"{name}, strong: accuracy above confidence", roles["strong"], under_confidence)
+        claim.effect(f"{name}, weak: confidence above accuracy", roles["weak"], over_confidence)

@@ -1,0 +1,72 @@
+"""Reliability diagrams: how often a prediction of so much confidence is right (Fig F.1a)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from harness.plan.catalogue import Series
+from harness.report.figures.depth import DASHED
+from harness.report.figures.style import MUTED, PAPER, Drawing, Panel, Paper, legend_below, panel_axes
+from harness.report.numbers import fixed
+
+BINS = 10  # the paper's
+
+
+def reliability_drawing(table: pd.DataFrame, paper: Paper) -> Drawing:
+    """A panel a role, ours beside the paper's where it has one.
+
+    Args:
+        table: a row an image: role, model, seed, confidence and correct (0 to 1).
+    """
+    panels = [panel(str(role), mine, paper) for role, mine in table.groupby("role", sort=False)]
+    caption = (
+        "Accuracy of the predictions whose confidence lies in each of ten equal bins. Line: all seeds together; dots: one "
+        "seed, as large as its share of the images; dotted: as right as confident. Above it predictions are under-confident."
+    )
+    return Drawing("reliability", "Accuracy by confidence", caption, panels)
+
+
+def by_confidence(table: pd.DataFrame) -> pd.DataFrame:
+    """Of each bin that holds an image: confidence (mean, %), accuracy (%), share (of the images, 0 to 1)."""
+    inside = np.clip(np.ceil(table["confidence"] * BINS).astype(int) - 1, 0, BINS - 1)
+    found = table.groupby(inside).agg(
+        confidence=("confidence", "mean"), accuracy=("correct", "mean"), images=("correct", "size")
+    )
+    return pd.DataFrame(
+        {
+            "confidence": 100 * found.confidence,
+            "accuracy": 100 * found.accuracy,
+            "share": found.images / found.images.sum(),
+        }
+    )
+
+
+def panel(role: str, table: pd.DataFrame, paper: Paper) -> Panel:
+    colour, model = paper.colour(role), table["model"].iloc[0]
+    figure, axes = panel_axes(below=0.75)
+    axes.plot([0, 100], [0, 100], ":", color=MUTED, linewidth=1)
+    for _, seed in table.groupby("seed"):
+        of_seed = by_confidence(seed)
+        axes.scatter(of_seed.confidence, of_seed.accuracy, s=60 * of_seed.share + 2, color=colour, alpha=0.4, linewidths=0)
+    ours = by_confidence(table)
+    axes.plot(ours.confidence, ours.accuracy, "-o", color=colour, markersize=3)
+    handles = [Line2D([], [], color=colour, marker="o", markersize=3, label=f"{role} ({model}), ours")]
+    pairs = zip(ours.confidence, ours.accuracy, strict=True)
+    words = [f"{role} ({model}): {', '.join(f'{fixed(at, 0)} % sure, {fixed(right, 0)} % right' for at, right in pairs)}"]
+    for series in published(role, paper):
+        style = {"color": PAPER, "linestyle": DASHED, "linewidth": 1, "marker": "D", "fillstyle": "none"}
+        axes.plot(series.x or [], series.values, **style)
+        handles.append(Line2D([], [], **style, label=paper.label(series)))
+        words.append(f"{paper.label(series)}: {', '.join(f'{value:g} %' for value in series.values)}")
+    axes.set(xlim=(0, 102), ylim=(-2, 102), xlabel="confidence (%)", ylabel="accuracy (%)")
+    axes.grid(axis="y")
+    legend_below(axes, handles, 1)
+    return Panel(role, figure, ". ".join(words))
+
+
+def published(role: str, paper: Paper) -> list[Series]:
+    """The paper's curve of the same point of the same study."""
+    point = paper.points.get(role)
+    return [series for series in paper.of(point.of, "reliability") if series.at == point.at] if point else []
