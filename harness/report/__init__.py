@@ -21,7 +21,7 @@ def build(results: Path, catalogue: Catalogue, *, title: str = TITLE) -> Path:
     """
     from harness.report.page import write_page  # jinja2, pandas and matplotlib load only where a page is built
 
-    return write_page(results, summarise(results, catalogue), title)
+    return write_page(results, summarise(results, catalogue), catalogue, title)
 
 
 def verdict_table(results: Path, catalogue: Catalogue) -> str:

@@ -1,4 +1,4 @@
-"""A small picture of one effect: its interval, its null and the paper's value on one line."""
+"""Effects as pictures: one on a line of its own, and all deciding ones on the scale of the paper's."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import math
 from markupsafe import Markup
 
 from harness.judging.evidence import Effect, PaperValue
+from harness.report.summary import Case, Summary
 
 WIDTH, HEIGHT, MARGIN = 150, 18, 8
+LEAST, MOST = -1.5, 3.5  # of the common scale, on which 0 is the null and 1 is the paper's own effect
+ROW = 22  # px
 
 
 def forest(effect: Effect, paper: list[PaperValue]) -> Markup:
@@ -35,3 +38,47 @@ def forest(effect: Effect, paper: list[PaperValue]) -> Markup:
         parts.append(f'<polygon class="published" points="{diamond}"/>')
     parts.append(f'<circle class="ours" cx="{place(effect.value)}" cy="{middle}" r="3.5"/>')
     return Markup(f'<svg class="forest" viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">{"".join(parts)}</svg>')
+
+
+def comparable(summary: Summary) -> list[tuple[str, Case, Effect, float]]:
+    """Deciding effects that the paper has a number of, with its distance from the null; theorems and what is out of
+    scope aside.
+    """
+    found = []
+    for section in summary.sections:
+        for case in section.cases:
+            if case.evidence.verdict == "out of scope" or (section.claim and section.claim.theorem):
+                continue
+            for effect in case.deciding:
+                sizes = [paper.value - effect.null for paper in case.paper(effect.name) if paper.value != effect.null]
+                if sizes and effect.value is not None and not effect.against_untrained:
+                    found.append((section.id, case, effect, sizes[0]))
+    return found
+
+
+def on_the_papers_scale(effect: Effect, size: float) -> Markup:
+    """Its interval in units of the paper's own effect: 0 is the null, 1 the paper; an arrow where it goes on.
+
+    Args:
+        size: of the paper's effect, from the null.
+    """
+
+    def place(value: float) -> float:
+        scaled = min(max((value - effect.null) / size, LEAST), MOST)
+        return 100 * (scaled - LEAST) / (MOST - LEAST)
+
+    value = effect.value if effect.value is not None else math.nan
+    low, high = (math.nan if bound is None else bound for bound in (effect.low, effect.high))
+    parts = [f'<line class="{name}" x1="{at:.1f}%" x2="{at:.1f}%" y1="0" y2="{ROW}"/>'
+             for name, at in (("null", place(effect.null)), ("paper", place(effect.null + size)))]  # fmt: skip
+    ends = [bound if math.isfinite(bound) else side * math.inf for bound, side in ((low, -1), (high, 1))]
+    first, last = (place(end) for end in ends)
+    middle = ROW / 2
+    parts.append(f'<line class="interval" x1="{first:.1f}%" x2="{last:.1f}%" y1="{middle}" y2="{middle}"/>')
+    if math.isfinite(value):
+        parts.append(f'<circle class="ours" cx="{place(value):.1f}%" cy="{middle}" r="4"/>')
+    for at, sign in ((first, "‹"), (last, "›")):
+        if at in (0.0, 100.0):
+            anchor = "start" if at == 0 else "end"
+            parts.append(f'<text class="on" x="{at:.0f}%" y="{middle + 4}" text-anchor="{anchor}">{sign}</text>')
+    return Markup(f'<svg class="scale" height="{ROW}" aria-hidden="true">{"".join(parts)}</svg>')

@@ -11,12 +11,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.judging.evidence import Control, Effect
+from harness.plan.catalogue import Catalogue
+from harness.report import headlines as front
 from harness.report import numbers
-from harness.report.cells import badge
+from harness.report.cells import SIGNS, badge
 from harness.report.disputes import protocol_table
 from harness.report.drawn import Drawn
 from harness.report.figures.style import Drawing, Paper
-from harness.report.forest import forest
+from harness.report.forest import comparable, forest, on_the_papers_scale
 from harness.report.summary import Case, Section, Summary
 from harness.report.tables import TableError
 from harness.store.files import write_atomically
@@ -43,7 +45,7 @@ class Shown:
     problem: str | None
 
 
-def write_page(results: Path, summary: Summary, title: str) -> Path:
+def write_page(results: Path, summary: Summary, catalogue: Catalogue, title: str) -> Path:
     """Render the summary to `results/report.html` and return that path.
 
     Raises:
@@ -58,13 +60,18 @@ def write_page(results: Path, summary: Summary, title: str) -> Path:
     )
     environment.filters |= {"interval": numbers.interval, "replicates": numbers.replicates, "plain": exact_plain}
     environment.filters |= {"value": exact_value, "percent": numbers.percent, "duration": numbers.duration}
-    environment.filters |= {"anchor": anchor, "verdict": badge, "forest": forest}
+    environment.filters |= {"anchor": anchor, "verdict": badge, "forest": forest, "sign": SIGNS.__getitem__}
+    environment.filters |= {"scaled": on_the_papers_scale}
     environment.filters |= {"test": partial(test_link, results, summary.root)}
     drawn = Drawn(results)
     html = environment.get_template("report.html").render(
         title=title,
         summary=summary,
         meanings=MEANINGS,
+        front=front,
+        shared=front.shared(summary),
+        networks=front.networks(summary, catalogue),
+        compared=comparable(summary),
         figures=partial(figures, drawn),
         protocols=partial(protocol_table, results),
     )

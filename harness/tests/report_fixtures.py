@@ -23,7 +23,7 @@ from harness.plan.study import Point
 
 CATALOGUE = """
 [F2]
-group = "F"
+group = "lowpass"
 title = "Attention damps high frequencies, MLPs amplify them"
 statement = "After the early blocks of a ViT, attention lowers the highest frequency and the MLP raises it."
 figure = "Fig 8"
@@ -49,7 +49,7 @@ paper = 0.11
 source = "Fig 8, digitised"
 
 [F3]
-group = "F"
+group = "lowpass"
 title = "The same in PiT and Swin"
 statement = "In late blocks of PiT and Swin, too, attention damps and MLPs amplify."
 figure = "Fig D.2"
@@ -70,7 +70,7 @@ effects = [
 ]
 
 [A2]
-group = "A"
+group = "alternet"
 title = "AlterNet beats ResNet"
 statement = "AlterNet is more accurate than the pre-activation ResNet it is built from."
 figure = "Fig 12b"
@@ -84,7 +84,7 @@ effects = [
 ]
 
 [L4]
-group = "L"
+group = "flatness"
 title = "Weaker inductive bias, worse on both axes"
 statement = "ViT has the higher test error and the higher training loss."
 figure = "Figs 5a, C.1"
@@ -96,7 +96,7 @@ text = "Both differences above zero."
 effects = [{name = "error gap", unit = "pp", null = 0.0, decides = true}]
 
 [L7]
-group = "L"
+group = "flatness"
 title = "SAM improves ViT"
 statement = "Sharpness-aware minimisation helps ViT."
 figure = "cited"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
@@ -22,8 +24,9 @@ def reliability_drawing(table: pd.DataFrame, paper: Paper) -> Drawing:
     """
     panels = [panel(str(role), mine, paper) for role, mine in table.groupby("role", sort=False)]
     caption = (
-        "Accuracy of the predictions whose confidence lies in each of ten equal bins. Line: all seeds together; dots: one "
-        "seed, as large as its share of the images; dotted: as right as confident. Above it predictions are under-confident."
+        "Accuracy of the predictions whose confidence lies in each of ten equal bins. Line: all seeds together; dots: "
+        "one seed, as large as its share of the images; dotted: as right as confident. Above it predictions are "
+        "under-confident."
     )
     return Drawing("reliability", "Accuracy by confidence", caption, panels)
 
@@ -49,14 +52,24 @@ def panel(role: str, table: pd.DataFrame, paper: Paper) -> Panel:
     axes.plot([0, 100], [0, 100], ":", color=MUTED, linewidth=1)
     for _, seed in table.groupby("seed"):
         of_seed = by_confidence(seed)
-        axes.scatter(of_seed.confidence, of_seed.accuracy, s=60 * of_seed.share + 2, color=colour, alpha=0.4, linewidths=0)
+        axes.scatter(
+            of_seed.confidence, of_seed.accuracy, s=60 * of_seed.share + 2, color=colour, alpha=0.4, linewidths=0
+        )
     ours = by_confidence(table)
     axes.plot(ours.confidence, ours.accuracy, "-o", color=colour, markersize=3)
     handles = [Line2D([], [], color=colour, marker="o", markersize=3, label=f"{role} ({model}), ours")]
     pairs = zip(ours.confidence, ours.accuracy, strict=True)
-    words = [f"{role} ({model}): {', '.join(f'{fixed(at, 0)} % sure, {fixed(right, 0)} % right' for at, right in pairs)}"]
+    words = [
+        f"{role} ({model}): {', '.join(f'{fixed(at, 0)} % sure, {fixed(right, 0)} % right' for at, right in pairs)}"
+    ]
     for series in published(role, paper):
-        style = {"color": PAPER, "linestyle": DASHED, "linewidth": 1, "marker": "D", "fillstyle": "none"}
+        style: dict[str, Any] = {
+            "color": PAPER,
+            "linestyle": DASHED,
+            "linewidth": 1,
+            "marker": "D",
+            "fillstyle": "none",
+        }
         axes.plot(series.x or [], series.values, **style)
         handles.append(Line2D([], [], **style, label=paper.label(series)))
         words.append(f"{paper.label(series)}: {', '.join(f'{value:g} %' for value in series.values)}")

@@ -1,0 +1,168 @@
+"""The first screen: whether the paper holds, headline by headline, and on what that rests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.judging.evidence import Evidence
+from harness.plan.catalogue import Catalogue
+from harness.report.summary import Case, Section, Summary, distinct
+
+HEADLINES = {
+    "flatness": "MSAs flatten the loss, and ViT's is not convex",
+    "lowpass": "MSAs are low-pass filters, Convs high-pass",
+    "stages": "MSAs belong at the ends of stages",
+    "alternet": "AlterNet beats CNNs",
+    "uncertainty": "Augmentation decides who is over-confident",
+}
+COUNTED = {
+    "reproduced": "hold",
+    "agrees": "agree with the paper",
+    "contradicted": "are contradicted",
+    "disagrees": "disagree",
+    "negligible": "are too small to be what it says",
+    "inconclusive": "are undecided",
+    "error": "met a fault",
+}
+ONE = {"hold": "holds", "agree": "agrees", "are": "is", "disagree": "disagrees", "met": "met"}
+ACCURACY = "mean test accuracy of "  # a premise of every case that looks at networks
+Lean = Literal["for", "against"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One case on the first screen.
+
+    Attributes:
+        label: the claim, with its part.
+        target: the section that it leads to.
+        lean: of an undecided case, which way its effects lie.
+    """
+
+    label: str
+    outcome: str
+    target: tuple[str, str]
+    lean: Lean | None
+
+    @property
+    def words(self) -> str:
+        leans = {"for": ", leaning to what the paper says", "against": ", leaning the other way", None: ""}
+        return self.outcome + leans[self.lean]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A statement of the paper that several claims bear."""
+
+    group: str
+    title: str
+    marks: list[Mark]
+
+    @property
+    def verdicts(self) -> str:
+        """Of the cases in scope, in words."""
+        return in_words(Counter(mark.outcome for mark in self.marks)) or "not judged here"
+
+
+@dataclass(frozen=True)
+class Network:
+    """Who plays a role, and how well: accuracies in per cent; the paper's is its own network's on CIFAR-100."""
+
+    role: str
+    models: list[str]
+    accuracy: float | None
+    paper: float | None
+
+
+def headlines(summary: Summary) -> list[Headline]:
+    """All of them, also those that nothing here bears."""
+    return [
+        Headline(group, title, [mark(section, case) for section in summary.sections if of(section, group)
+                                for case in section.cases])
+        for group, title in HEADLINES.items()
+    ]  # fmt: skip
+
+
+def of(section: Section, group: str) -> bool:
+    """Whether a claim bears a headline; a theorem needs no evidence."""
+    return section.claim is not None and section.claim.group == group and not section.claim.theorem
+
+
+def mark(section: Section, case: Case) -> Mark:
+    part = case.evidence.rule.part
+    label = f"{section.id} {part}" if part else section.id
+    return Mark(label, case.outcome, (section.id, case.name), lean(case))
+
+
+def lean(case: Case) -> Lean | None:
+    """Of an undecided case: for the paper if every deciding effect lies above its null, else against it."""
+    if case.outcome != "inconclusive":
+        return None
+    above = [effect.value is not None and effect.value > effect.null for effect in case.deciding]
+    return "for" if all(above) else "against"
+
+
+def answer(summary: Summary) -> str:
+    """Does the paper hold? In a sentence, of the cases in scope."""
+    judged = [case for section in summary.sections if section.claim is None or not section.claim.theorem
+              for case in section.cases]  # fmt: skip
+    counts = Counter(case.outcome for case in judged)
+    inside = sum(counts[outcome] for outcome in COUNTED)
+    if not inside:
+        return "Nothing was judged here."
+    data = ", ".join(distinct(case.evidence.case.dataset_title for case in judged))
+    return f"On {data}, of {inside} case{'s' * (inside > 1)} in scope {in_words(counts)}."
+
+
+def in_words(counts: Counter[str]) -> str:
+    parts = []
+    for outcome, verb in COUNTED.items():
+        if count := counts[outcome]:
+            first, *rest = verb.split(" ", 1)
+            parts.append(" ".join([str(count), ONE[first] if count == 1 else first, *rest]))
+    return ", ".join(parts)
+
+
+def networks(summary: Summary, catalogue: Catalogue) -> list[Network]:
+    """Who plays the roles of the cases here, variants aside, with their test accuracies at the end of training."""
+    models: dict[str, list[str]] = {}
+    accuracies: dict[str, float] = {}
+    for evidence in summary.evidence:
+        for role, model in evidence.case.models.items():
+            if role not in evidence.case.studies and model not in models.setdefault(role, []):
+                models[role].append(model)
+        for premise in evidence.premises:
+            role = premise.name.removeprefix(ACCURACY)
+            if role != premise.name and premise.value is not None:
+                accuracies[role] = 100 * premise.value
+    theirs = published(catalogue)
+    return [Network(role, names, accuracies.get(role), theirs.get(role)) for role, names in models.items()]
+
+
+def published(catalogue: Catalogue) -> dict[str, float]:
+    """Role -> the paper's test accuracy on CIFAR-100, in per cent, of the network that it is in the paper."""
+    found: dict[str, float] = {}
+    for claim in catalogue.claims.values():
+        for series in claim.series:
+            if claim.dataset == "cifar100" and len(series.values) == 1 and series.quantity in ("accuracy", "error"):
+                value = series.values[0]
+                found.setdefault(series.role, value if series.quantity == "accuracy" else 100 - value)
+    return found
+
+
+def seeds(summary: Summary) -> str:
+    """How many stand behind a case."""
+    counts = sorted({len(evidence.case.seeds) for evidence in summary.evidence if evidence.case.seeds})
+    return " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "none"
+
+
+def shared(summary: Summary) -> list[str]:
+    """Deviations from the paper's protocol that all cases with networks have: they are said once."""
+    cases = [evidence for evidence in summary.evidence if evidence.case.models]
+    return [each for each in cases[0].deviations if all(each in other.deviations for other in cases)] if cases else []
+
+
+def own(evidence: Evidence, common: list[str]) -> list[str]:
+    return [deviation for deviation in evidence.deviations if deviation not in common]

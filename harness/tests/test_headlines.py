@@ -1,0 +1,116 @@
+"""The first screen of a report: what it counts, where it leads, and on what it says to rest."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from harness.judging.evidence import PremiseRecord, write_evidence
+from harness.report.forest import comparable, on_the_papers_scale
+from harness.report.headlines import answer, headlines, networks, own, shared
+from harness.report.summary import summarise
+from harness.tests import report_fixtures as made
+
+OFF = ["handwritten digits (8×8) instead of ImageNet-1K", "micro networks"]
+AGREES, OPEN = {"verdict": "reproduced"}, {"verdict": "inconclusive"}
+
+
+@pytest.fixture
+def summary(tmp_path):
+    """Of cases as (claim, effects, changes)."""
+    claims = made.catalogue(tmp_path)
+
+    def of(*cases):
+        for number, (claim, effects, changes) in enumerate(cases):
+            mine = made.evidence(claims, claim, effects, **{"deviations": OFF, **changes})
+            write_evidence(tmp_path / "quick", f"digits-{number}", mine)
+        return summarise(tmp_path / "quick", claims)
+
+    of.claims = claims
+    return of
+
+
+def steps(attention, mlp, half=0.05):
+    return [made.effect("attention step, sign turned", attention, half), made.effect("MLP step", mlp, half)]
+
+
+def test_one_sentence_counts_the_cases_in_scope(summary):
+    found = summary(
+        ("F2", steps(0.2, 0.2), AGREES),
+        ("F2", steps(0.0, 0.2), OPEN),
+        ("F2", steps(0.0, 0.2), {"verdict": "out of scope"}),
+        ("A2", [made.effect("accuracy gain", -1.0, 0.5)], {"verdict": "contradicted"}),
+    )
+    assert answer(found) == ("On Digits 8×8, of 3 cases in scope 1 agrees with the paper, 1 disagrees, 1 is undecided.")
+    assert [headline.verdicts for headline in headlines(found)] == [
+        "not judged here",
+        "1 agrees with the paper, 1 is undecided",
+        "not judged here",
+        "1 disagrees",
+        "not judged here",
+    ]
+
+
+def test_nothing_judged_is_said(tmp_path):
+    claims = made.catalogue(tmp_path)
+    assert answer(summarise(tmp_path / "none", claims)) == "Nothing was judged here."
+
+
+@pytest.mark.parametrize(("values", "lean"), [((0.1, 0.1), "for"), ((0.1, -0.1), "against"), ((None, 0.1), "against")])
+def test_an_undecided_case_says_which_way_it_leans(summary, values, lean):
+    found = summary(("F2", steps(*values, half=1.0), OPEN), ("F2", steps(0.2, 0.2), AGREES))
+    marks = headlines(found)[1].marks
+    assert [(mark.label, mark.outcome, mark.lean) for mark in marks] == [
+        ("F2", "inconclusive", lean),
+        ("F2", "agrees", None),
+    ]
+    assert marks[0].target == ("F2", "digits-0")
+
+
+def test_who_stands_behind_it_and_how_well_they_do_beside_the_papers_networks(summary):
+    learned = PremiseRecord(name="mean test accuracy of alternet", unit="share", value=0.915, least=0.9, holds=True)
+    found = summary(("A2", [made.effect("accuracy gain", 1.0, 0.5)], {"premises": [learned]}))
+    rows = {network.role: network for network in networks(found, summary.claims)}
+    assert rows["alternet"].models == ["alternet_micro"]
+    assert (rows["alternet"].accuracy, rows["alternet"].paper) == (pytest.approx(91.5), 84.02)
+    assert (rows["resnet"].accuracy, rows["resnet"].paper) == (None, None)
+
+
+def test_a_deviation_of_all_cases_is_said_once_and_others_with_their_case(summary):
+    found = summary(
+        ("F2", steps(0.2, 0.2), {"deviations": [*OFF, "2 of 300 epochs"]}),
+        ("A2", [made.effect("accuracy gain", 1.0, 0.5)], {}),
+    )
+    assert shared(found) == OFF
+    assert [own(evidence, OFF) for evidence in found.evidence] == [["2 of 300 epochs"], []]
+
+
+def test_effects_stand_on_the_scale_of_the_papers_own(summary):
+    """0 is the null and 1 the paper's; what goes beyond the picture is an arrow at its edge."""
+    found = summary(
+        ("F2", steps(0.098, 0.22, half=0.049), AGREES), ("F2", steps(0.1, 0.1), {"verdict": "out of scope"})
+    )
+    rows = comparable(found)
+    assert [(id, effect.name, size) for id, _, effect, size in rows] == [
+        ("F2", "attention step, sign turned", 0.098),
+        ("F2", "MLP step", 0.11),
+    ]
+    picture = on_the_papers_scale(rows[0][2], rows[0][3])
+    at = {
+        name: re.search(rf'class="{name}" c?x1?="([\d.]+)%"', picture)[1]
+        for name in ("null", "paper", "interval", "ours")
+    }
+    assert at == {"null": "30.0", "paper": "50.0", "interval": "40.0", "ours": "50.0"}
+    assert "<text" not in picture
+    beyond = on_the_papers_scale(made.effect("x", 5.0, 4.5), 1.0)
+    assert "›" in beyond
+    assert "‹" not in beyond
+    assert 'cx="100.0%"' in beyond
+
+
+def test_an_effect_without_an_interval_reaches_both_edges():
+    open_ended = made.effect("x", 1.0, 1.0).model_copy(update={"low": None, "high": None})
+    picture = on_the_papers_scale(open_ended, 1.0)
+    assert "‹" in picture
+    assert "›" in picture
