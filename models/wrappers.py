@@ -37,15 +37,39 @@ def add_smoothing(model: nn.Module) -> nn.Module:
     return model
 
 
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish)
+NORMS = (nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm)
+
+
 def add_mc_dropout(model: nn.Module, rate: float) -> nn.Module:
-    """Dropout behind the first spatial convolution of every convolutional unit, in eval mode too (Gal 2016)."""
+    """Dropout in every convolutional unit, in eval mode too (Gal 2016), where the authors' code has it.
+
+    In a post-activation unit it stands behind the norm and activation of the first spatial convolution, in a
+    pre-activation one, whose next norm is the next layer's, behind that convolution itself.
+    """
     if not 0 <= rate < 1:
         raise BadOption(f"mc_dropout={rate}: expected a rate of at least 0 and less than 1")
     for unit in _conv_units(model, "mc_dropout"):
         if unit.kind == "conv" or (unit.kind == "stem" and not _is_conv(model.get_submodule(unit.name))):
-            convs = [module for module in model.get_submodule(unit.name).modules() if _is_conv(module)]
-            convs[0].register_forward_hook(partial(_drop_output, rate))
+            _last_of_layer(model.get_submodule(unit.name)).register_forward_hook(partial(_drop_output, rate))
     return model
+
+
+def drops_always(model: nn.Module) -> bool:
+    """Whether `add_mc_dropout` was there."""
+    hooks = (hook for module in model.modules() for hook in module._forward_hooks.values())
+    return any(isinstance(hook, partial) and hook.func is _drop_output for hook in hooks)
+
+
+def _last_of_layer(unit: nn.Module) -> nn.Module:
+    """The activation that ends the layer of a unit's first spatial convolution, or else the convolution."""
+    layers = [module for module in unit.modules() if not any(module.children())]
+    at = next(index for index, module in enumerate(layers) if _is_conv(module))
+    if isinstance(layers[0], NORMS):
+        return layers[at]
+    behind = (module for module in layers[at + 1 :] if not isinstance(module, (*NORMS, nn.Identity)))
+    following = next(behind, None)
+    return following if isinstance(following, ACTIVATIONS) else layers[at]
 
 
 def _is_conv(module: nn.Module) -> bool:

@@ -64,7 +64,7 @@ ZOO: dict[str, Entry] = {
     "pit_tiny": Entry("pit:pit", {"dim_head": 32, "heads": (2, 4, 8)}, "timm"),
     "pit_xsmall": Entry("pit:pit", {"dim_head": 48, "heads": (2, 4, 8)}, "timm"),
     "pit_small": Entry("pit:pit", {"dim_head": 48, "heads": (3, 6, 12)}, "timm"),
-    "pit_base": Entry("pit:pit", {"dim_head": 64, "heads": (4, 8, 16), "depths": (3, 6, 4)}, "timm"),
+    "pit_base": Entry("pit:pit", {"dim_head": 64, "heads": (4, 8, 16), "depths": (3, 6, 4), "large_stride": 7}, "timm"),
     "swin_tiny": Entry("swin:swin", {"width": 96, "depths": (2, 2, 6, 2), "heads": (3, 6, 12, 24)}, "timm"),
     "swin_small": Entry("swin:swin", {"width": 96, "depths": (2, 2, 18, 2), "heads": (3, 6, 12, 24)}, "timm"),
     "swin_base": Entry("swin:swin", {"width": 128, "depths": (2, 2, 18, 2), "heads": (4, 8, 16, 32)}, "timm"),

@@ -1,66 +1,78 @@
-"""What a network says of each image: the table from which accuracy, NLL and calibration are computed."""
+"""What a network says of each image: accuracy, NLL and calibration are read off it (`harness.readings`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from harness.probes.common import without_gradients
 from harness.probes.common.declaration import ImageParameters, ProbeKind
+from harness.store.identity import subseed
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor, nn
 
 
+class PredictionParameters(ImageParameters):
+    mc_dropout: int = Field(default=0, ge=0, description="passes with dropout that are averaged; 0 for one without")
+    seed: int = Field(default=0, description="of what is dropped")
+
+    later = frozenset({"draw", "mc_dropout", "seed"})
+
+
 KIND = ProbeKind(
     name="prediction",
-    version=1,
-    parameters=ImageParameters,
+    version=2,
+    parameters=PredictionParameters,
     keys=(),
-    values=("correct", "nll"),
+    values=("correct", "confidence", "rank", "nll", "brier"),
     sample="image",
     counted=(),
+    told=("mc_dropout",),
 )
 
 
 @without_gradients
-def prediction(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> pd.DataFrame:
+def prediction(
+    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, mc_dropout: int = 0, seed: int = 0
+) -> pd.DataFrame:
     """Classify every image in evaluation mode (paper A.2: clean test top-1, and NLL).
 
     Args:
         model: takes [batch, channel, height, width], gives logits [batch, class].
         batches: (standardised images, labels [batch]), on the model's device.
+        mc_dropout: so many passes with dropout, whose probabilities are averaged (`harness.metrics.mc_dropout`); none
+            for a single one without.
+        seed: of what is dropped.
 
     Returns:
         A row an image: sample (its number), images (1), label, predicted, correct (0 or 1), confidence (largest
-        softmax probability), nll (nats).
+        softmax probability), rank (classes with a larger logit than the label), nll (nats), brier (squared distance
+        between probabilities and label, 0 to 2).
 
     Raises:
-        HarnessError: no images, or images without labels.
+        HarnessError: no images, images without labels, or passes with dropout of a network that has none.
     """
-    import pandas as pd
     import torch
-    from torch.nn.functional import cross_entropy
 
-    from harness.probes.common.images import labelled_batches
+    from harness import metrics
+    from harness.probes.common.images import PIECE, in_batches_of, labelled_batches
 
     model.eval()
     rows = []
-    for images, labels in labelled_batches(batches):
-        logits = model(images).float()
-        confidence, predicted = logits.softmax(1).max(1)
-        nll = cross_entropy(logits, labels, reduction="none")
-        rows.append(torch.stack([labels, predicted, confidence, nll], dim=1).double())
-    label, predicted, confidence, nll = torch.cat(rows).T.cpu().numpy()
-    return pd.DataFrame(
-        {
-            "sample": range(len(label)),
-            "images": 1,
-            "label": label.astype(int),
-            "predicted": predicted.astype(int),
-            "correct": (label == predicted).astype(float),
-            "confidence": confidence,
-            "nll": nll,
-        }
-    )
+    given = labelled_batches(batches)
+    # What is dropped of an image depends on those beside it.
+    for number, (images, labels) in enumerate(in_batches_of(PIECE, given) if mc_dropout else given):
+        if mc_dropout:
+            own = subseed("mc dropout", seed, number)
+            logits = metrics.mc_dropout(model, images, passes=mc_dropout, seed=own)
+        else:
+            logits = model(images)
+        rows.append(metrics.per_image(logits, labels))
+    table = metrics.as_table(torch.cat(rows))
+    table.insert(0, "sample", range(len(table)))
+    table.insert(1, "images", 1)
+    return table

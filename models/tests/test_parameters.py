@@ -160,3 +160,14 @@ def pit_difference(dim_head, heads, depths=(2, 6, 4)):
 )
 def test_each_difference_to_the_authors_network_is_accounted_for(name, image_size, theirs, difference):
     assert count(name, num_classes=100, image_size=image_size) - theirs == difference
+
+
+@pytest.mark.parametrize(("name", "stride"), [("pit_tiny", 8), ("pit_xsmall", 8), ("pit_small", 8), ("pit_base", 7)])
+def test_pit_has_the_authors_strides(name, stride):
+    """Which timm's networks have as well; at 32 px all have the paper's stride of 1."""
+    for image_size, expected in ((IMAGENET, stride), (CIFAR, 1)):
+        with torch.device("meta"):
+            model = create_model(name, num_classes=10, image_size=image_size)
+        assert model.patch_embed.conv.stride == (expected, expected)
+        places = (image_size - (16 if image_size == IMAGENET else 2)) // expected + 1
+        assert model.pos_embed.shape[2:] == (places, places)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models import BadOption, anatomy, create_model
-from models.wrappers import box_blur, smooth
+from models.wrappers import box_blur, drops_always, smooth
 
 CNNS = ["resnet_micro", "preact_resnet_micro", "alter_resnet_micro", "resnext_micro"]
 
@@ -72,13 +72,61 @@ def test_mc_dropout_draws_anew_in_eval_mode_and_its_mean_follows_the_rate(name):
         torch.manual_seed(3)
         assert torch.equal(model(image), again)
     dropped = [unit for unit in anatomy(model).units if unit.kind == "conv"]
-    zeros = []
-    conv = next(module for module in model.modules() if module._forward_hooks)
-    conv.register_forward_hook(lambda module, args, output: zeros.append((output == 0).float().mean().item()))
+    zeros, whole = [], build(name)
+    place, layer = next((place, module) for place, module in model.named_modules() if module._forward_hooks)
+    for module in (layer, whole.get_submodule(place)):
+        module.register_forward_hook(lambda module, args, output: zeros.append((output == 0).float().mean().item()))
+    whole(image)  # an activation has zeros of its own
     for _ in range(50):
         model(image)
-    assert sum(zeros) / len(zeros) == pytest.approx(0.3, abs=0.02)
+    without, *zeros = zeros
+    assert sum(zeros) / len(zeros) == pytest.approx(without + 0.3 * (1 - without), abs=0.02)
     assert sum(bool(module._forward_hooks) for module in model.modules()) == len(dropped)
+
+
+# The authors' `models/*_mcdo_block.py`: behind conv-BN-ReLU where units are post-activation, else behind a convolution.
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("resnet18", "act1"),
+        ("resnet50", "act2"),
+        ("seresnet50", "act2"),
+        ("resnext50", "act2"),
+        ("preact_resnet18", "branch.0"),
+        ("preact_resnet50", "branch.1.2"),
+        ("alter_resnet50", "branch.1.2"),
+        ("alter_postact_resnet50", "act2"),
+        ("vgg11", "2"),
+        ("preact_vgg11", "2"),
+        ("alexnet", "1"),
+    ],
+)
+def test_mc_dropout_stands_where_the_authors_have_it(name, layer):
+    with torch.device("meta"):
+        model = create_model(name, num_classes=5, image_size=32, mc_dropout=0.3)
+    hooked = {place for place, module in model.named_modules() if module._forward_hooks}
+    kinds = ("stem", "conv") if name.endswith(("vgg11", "alexnet")) else ("conv",)  # their first layer is as any other
+    assert hooked == {f"{unit.name}.{layer}" for unit in anatomy(model).units if unit.kind in kinds}
+    assert drops_always(model)
+    if name.startswith(("resnet", "vgg", "alexnet")):
+        assert all(isinstance(model.get_submodule(place), torch.nn.ReLU) for place in hooked)
+
+
+def test_mc_dropout_drops_what_the_second_layer_of_a_block_takes():
+    """A zero that dropout made is one for the convolution behind it, which no norm moves."""
+    model, taken = build("resnet_micro", mc_dropout=0.5), []
+    block = model.layer1[0]
+    block.conv3.register_forward_pre_hook(lambda module, args: taken.append(args[0]))
+    image = torch.randn(2, 3, 8, 8)
+    with torch.no_grad():
+        model(image)
+        plain = build("resnet_micro")
+        plain.layer1[0].conv3.register_forward_pre_hook(lambda module, args: taken.append(args[0]))
+        plain(image)
+    dropped, whole = taken[0], taken[-1]
+    kept = dropped != 0
+    torch.testing.assert_close(dropped[kept], 2 * whole[kept])  # kept ones make up for the others
+    assert 0.4 < kept[whole != 0].float().mean() < 0.6
 
 
 def test_wrappers_share_weights_with_the_plain_network_and_survive_a_copy():
