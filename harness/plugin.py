@@ -94,18 +94,30 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """`--claim`: exact ids, where `-k` takes whatever has them in its name."""
+    """`--claim`: exact ids, where `-k` takes whatever has them in its name. Without it, what the profile judges."""
     wanted = wanted_claims(config)
     if not wanted:
+        _keep(config, items, [item for item in items if _is_judged(item, config.stash[SESSION])])
         return
     there = {claim: [item for item in items if _claim_of(item) == claim] for claim in wanted}
     for claim, found in there.items():
         if not found:
             reason = config.stash[SESSION].catalogue[claim].not_run or "nothing of what was collected judges it"
             raise pytest.UsageError(f"--claim {claim}: there is no test for it here: {reason}")
-    chosen = [item for item in items if _claim_of(item) in wanted]
-    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-    items[:] = chosen
+    _keep(config, items, [item for item in items if _claim_of(item) in wanted])
+
+
+def _keep(config: pytest.Config, items: list[pytest.Item], chosen: list[pytest.Item]) -> None:
+    if others := [item for item in items if item not in chosen]:
+        config.hook.pytest_deselected(items=others)
+        items[:] = chosen
+
+
+def _is_judged(item: pytest.Item, session: Session) -> bool:
+    """Whether it is a claim that the profile is made for, or no claim at all."""
+    claim = _claim_of(item)
+    marker = item.get_closest_marker("claim")
+    return claim is None or marker is None or session.profile.judges(claim, marker.kwargs.get("part"))
 
 
 def pytest_report_collectionfinish(config: pytest.Config, start_path: Path, items: list[pytest.Item]) -> list[str]:
