@@ -15,7 +15,7 @@ from torch import Tensor
 
 # The last bits of float64 put a whole number now above, now below itself. Where the sum has no order of its own, what
 # lies less than this below one is one.
-ROUNDING = 1e-9
+ROUNDING = 1e-10
 
 
 def unit(pixels: Tensor) -> Tensor:
@@ -146,13 +146,14 @@ def streak(pixels: Tensor, radius: float, sigma: float, angle: Tensor) -> Tensor
     down, right = (torch.ceil(steps * along - 0.5).long() for along in (radians.sin(), radians.cos()))
     row = torch.arange(height, device=pixels.device)[:, None]
     column = torch.arange(width, device=pixels.device)
-    values, flat = torch.zeros(pixels.shape, dtype=torch.float64, device=pixels.device), pixels.flatten(2)
+    flat = pixels.double().flatten(2)
+    values = torch.zeros_like(flat)
     for tap in range(taps):
         rows = (row + down[:, tap, None, None]).clamp_(0, height - 1)
         columns = (column + right[:, tap, None, None]).clamp_(0, width - 1)
         chosen = (rows * width + columns).view(batch, 1, -1).expand_as(flat)
-        values += flat.gather(2, chosen).view_as(pixels) * float(weights[tap])
-    return values.add_(ROUNDING).clamp_(0, 255).to(torch.uint8)
+        values += flat.gather(2, chosen).mul_(float(weights[tap]))
+    return values.add_(ROUNDING).clamp_(0, 255).to(torch.uint8).view_as(pixels)
 
 
 def bilinear(values: Tensor, rows: Tensor, columns: Tensor, kind: str) -> Tensor:

@@ -109,7 +109,7 @@ def surrogate(side: int, draws: Draws, device: torch.device) -> Tensor:
 
     Grey clouds on the mean colour, whose power falls with frequency as theirs; what is seen in them is not theirs.
     """
-    choice = draws.integers(below=len(TEXTURES)).to(device)
+    choice = draws.integers(below=len(TEXTURES))
 
     def chosen(values: list[float] | list[tuple[int, int, int]]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64, device=device)[choice]

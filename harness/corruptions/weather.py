@@ -45,20 +45,21 @@ def frosted(pixels: Tensor, constants: tuple[float, ...], ice: Tensor) -> Tensor
 def fog(pixels: Tensor, constants: tuple[float, ...], draws: Draws) -> Tensor:
     """A cloud is added, and all is darkened so that the brightest value would stay under the thickest fog."""
     strength, decay = constants
-    values, side = unit(pixels), pixels.shape[-1]
+    values = unit(pixels)
     brightest = values.amax((1, 2, 3), keepdim=True)
-    cloud = plasma(side, decay, draws)[:, None]
+    cloud = plasma(values, decay, draws)[:, None]
     return to_pixels((values + strength * cloud) * (brightest / (brightest + strength)))
 
 
-def plasma(side: int, decay: float, draws: Draws) -> Tensor:
-    """A fractal cloud in 0 ... 1 [batch, side, side], by diamond and square steps on a periodic map.
+def plasma(images: Tensor, decay: float, draws: Draws) -> Tensor:
+    """A fractal cloud in 0 ... 1 for each image [batch, side, side], by diamond and square steps on a periodic map.
 
     The map is as long as the next power of two. Every step halves the mesh: its new points are the mean of four
     neighbours and a uniform number of width w², and w falls by `decay`.
     """
+    side = images.shape[-1]
     size = 1 << max(1, (side - 1).bit_length())
-    cloud, mesh, width = draws.uniform(1, 1).mul_(0), 1, FIRST_WIBBLE
+    cloud, mesh, width = images.new_zeros(len(images), 1, 1), 1, FIRST_WIBBLE
     while mesh < size:
         centre, top, left = draws.uniform(3, mesh, mesh, low=-width, high=width).mul_(width).unbind(1)
         right, below = cloud.roll(-1, 2), cloud.roll(-1, 1)
