@@ -12,8 +12,7 @@ from functools import cache
 
 import numpy as np
 import torch
-from scipy.special import ndtr
-from scipy.stats import poisson
+from scipy.special import gammaln, ndtr, xlogy
 from torch import Tensor
 
 from harness.corruptions.draws import Draws
@@ -46,7 +45,8 @@ def shot_noise(photons: float) -> np.ndarray:
     counts = np.arange(int(photons + 20 * np.sqrt(photons)) + 20)  # what lies beyond has no probability in float64
     after = (np.clip(counts / photons, 0, 1) * 255).astype(np.uint8)
     channel = np.zeros((256, 256))
-    np.add.at(channel.T, after, poisson.pmf(counts[:, None], photons * VALUES / 255))
+    mean = photons * VALUES / 255
+    np.add.at(channel.T, after, np.exp(xlogy(counts[:, None], mean) - mean - gammaln(counts[:, None] + 1)))
     return channel
 
 
@@ -85,7 +85,10 @@ def _alias_table(name: str, constant: float, device: torch.device) -> Tensor:
 
 
 def aliases(channel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Walker's (1977) tables of every row of probabilities: the least likely is filled up from the likeliest.
+    """Walker's (1977) tables of every row of probabilities, by Vose's (1991) construction.
+
+    A candidate with less than its even share is filled up from the largest; once that has less than its share itself,
+    it is the next one to be filled up.
 
     Returns:
         (kept, alias), both [row, candidate]: with which probability an evenly chosen candidate is kept, and what it is
@@ -93,13 +96,16 @@ def aliases(channel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     rows, size = channel.shape
     row, share = np.arange(rows), channel * size
+    order = share.argsort(1)
     kept, alias = np.ones_like(channel), np.tile(np.arange(size), (rows, 1))
-    done = np.zeros(channel.shape, dtype=bool)
+    small, large = np.zeros(rows, dtype=int), np.full(rows, size - 1)
+    filled = order[:, 0]
     for _ in range(size - 1):
-        least = np.where(done, np.inf, share).argmin(1)
-        most = np.where(done, -np.inf, share).argmax(1)
-        kept[row, least] = np.clip(share[row, least], 0, 1)
-        alias[row, least] = most
-        share[row, most] -= 1 - kept[row, least]
-        done[row, least] = True
+        giver = order[row, large]
+        kept[row, filled] = share[row, filled].clip(0, 1)
+        alias[row, filled] = giver
+        share[row, giver] -= 1 - kept[row, filled]
+        emptied = share[row, giver] < 1
+        large, small = large - emptied, small + ~emptied
+        filled = np.where(emptied, giver, order[row, small])
     return kept, alias

@@ -29,7 +29,7 @@ TESTS = load_tests(CLAIMS)
 
 IMAGES = 24
 FEW = {"hessian": {"top": 2}, "landscape": {"points": 3, "directions": 2}, "noise": {"amplitudes": (0.5,)}}
-FEW["corruption"] = {"mean": (0.5,), "std": (0.25,), "corruptions": ("shot_noise", "motion_blur", "fog")}
+FEW["corruption"] = {"mean": (0.5,), "std": (0.25,), "corruptions": ("shot_noise", "fog")}
 NEEDS_LABELS = [name for name in PROBES if name not in ("fourier", "variance", "similarity")]
 
 
