@@ -89,7 +89,10 @@ def seconds_one_by_one(photos, name):
 @pytest.mark.parametrize("name", CORRUPTIONS + EXTRA)
 def test_corruption(benchmark, photos, name):
     alone = seconds_one_by_one(photos, name)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the other side has
     benchmark.pedantic(corrupt, (photos, name, SEVERITY), rounds=3, warmup_rounds=1)
+    torch.set_num_threads(threads)
     if benchmark.stats:
         each = benchmark.stats.stats.min / COUNT
         benchmark.extra_info["images_per_second"] = 1 / each

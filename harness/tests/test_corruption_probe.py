@@ -191,5 +191,5 @@ def test_published_folders_go_class_by_class(tmp_path):
     with pytest.raises(HarnessError, match="holds 3 images; expected the 4 of the test set"):
         open_official(tmp_path, info, 4).images("fog", 2, torch.tensor([0]))
     larger = DatasetInfo(**{**vars(info), "image_size": 9})
-    with pytest.raises(HarnessError, match=r"a.JPEG is of 8×8; expected 9×9"):
+    with pytest.raises(HarnessError, match=r"a.JPEG is of 8×8, not 9×9"):
         open_official(tmp_path, larger, 3).images("fog", 2, torch.tensor([0]))
