@@ -49,16 +49,24 @@ class Dataset:
 
 
 def balanced_subset(split: Split, count: int | None, draw: int = 0) -> Split:
-    """The same `count` images for everybody, of each class as many as of the others (or one more); all for None.
+    """The images of `balanced_numbers`."""
+    if count is None or count == len(split):
+        return split
+    numbers = balanced_numbers(split, count, draw)
+    return Split(split.images[numbers], split.labels[numbers])
 
-    The choice depends on the labels, `count` and `draw` alone, so that every seed of a profile sees the same data set,
-    and a smaller subset of a draw is contained in a larger one.
+
+def balanced_numbers(split: Split, count: int | None, draw: int = 0) -> np.ndarray:
+    """The numbers of the same `count` images for everybody, of each class as many as of the others (or one more).
+
+    In order, and all of them for None: int64 [image]. The choice depends on the labels, `count` and `draw` alone, so
+    that every seed of a profile sees the same data set, and a smaller subset of a draw is contained in a larger one.
 
     Raises:
         HarnessError: a class has too few images.
     """
     if count is None or count == len(split):
-        return split
+        return np.arange(len(split))
     if not len(split):
         raise HarnessError(f"cannot take a subset of {count} images; there are none")
     classes, available = np.unique(split.labels, return_counts=True)
@@ -71,5 +79,4 @@ def balanced_subset(split: Split, count: int | None, draw: int = 0) -> Split:
     order = np.random.Generator(np.random.PCG64(subseed("subset", *([draw] if draw else [])))).permutation(len(split))
     shuffled = split.labels[order]
     chosen = [order[shuffled == label][:wanted] for label, wanted in zip(classes, quota, strict=True)]
-    indices = np.sort(np.concatenate(chosen))
-    return Split(split.images[indices], split.labels[indices])
+    return np.sort(np.concatenate(chosen))

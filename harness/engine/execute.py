@@ -78,7 +78,7 @@ def execute(
         for probe in job.probes:
             if store.read(probe.key(run.run_id)) is None:
                 progress({"doing": probe.probe})
-                measure(run, probe, dataset, store=store, device=device, should_stop=should_stop)
+                measure(run, probe, dataset, store=store, device=device, data_root=data_root, should_stop=should_stop)
             store.ledger(probe.key(run.run_id)).unlink(missing_ok=True)
 
 
@@ -89,11 +89,13 @@ def measure(
     *,
     store: Store,
     device: torch.device,
+    data_root: Path | None,
     should_stop: Callable[[], bool],
 ) -> None:
     """Run one probe on the weights of a run and keep its table.
 
     Raises:
+        HarnessError: what the probe refused.
         Interrupted: asked to stop, which happens before the next batch of images; only a probe with a ledger keeps what
             it had found.
     """
@@ -113,6 +115,8 @@ def measure(
     else:
         chosen = parameters.pop("images") or request.test_images, parameters.pop("draw")
         batches = _test_batches(dataset, *chosen, device)
+        if kind.pixels:
+            parameters |= _of_pixels(dataset, *chosen, data_root, official=parameters["official"])
     if kind.l2:
         parameters["weight_decay"] = run.recipe.weight_decay
     key = request.key(run.run_id)
@@ -147,6 +151,24 @@ def _test_batches(
     from harness.training.load import load
 
     return load(balanced_subset(dataset.test, count, draw), dataset.info, device).batches(PROBE_BATCH)
+
+
+def _of_pixels(
+    dataset: Dataset, count: int | None, draw: int, data_root: Path | None, *, official: bool
+) -> dict[str, Any]:
+    """What a probe has to know of the test images to work on their pixels."""
+    import torch
+
+    from harness.corruptions import open_official
+    from harness.data import balanced_numbers
+
+    info = dataset.info
+    return {
+        "mean": info.mean,
+        "std": info.std,
+        "numbers": torch.from_numpy(balanced_numbers(dataset.test, count, draw)),
+        "official": open_official(data_root, info, len(dataset.test)) if official else None,
+    }
 
 
 def _training_batches(

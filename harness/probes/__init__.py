@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.probes.kinds import PROBES, ProbeKind
 
 if TYPE_CHECKING:
+    from harness.probes._corruption import corruption as corruption
     from harness.probes._fit import fit as fit
     from harness.probes._fourier import fourier as fourier
     from harness.probes._hessian import hessian as hessian
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PROBES",
     "ProbeKind",
+    "corruption",
     "fit",
     "fourier",
     "hessian",

@@ -29,6 +29,7 @@ TESTS = load_tests(CLAIMS)
 
 IMAGES = 24
 FEW = {
+    "corruption": {"mean": (0.5,), "std": (0.25,), "corruptions": ("shot_noise", "fog")},
     "hessian": {"top": 2},
     "landscape": {"points": 3, "directions": 2},
     "noise": {"amplitudes": (0.5,)},

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.data import DatasetInfo, Split
+from harness.data.standard import Standard
 from harness.plan.recipe import Recipe
 
 
@@ -32,15 +33,14 @@ class Loader(ABC):
         self.labels = torch.from_numpy(np.array(split.labels)).to(device)
         self.classes = info.classes
         self.mean_colour = [round(255 * mean) for mean in info.mean]
-        self._mean = torch.tensor(info.mean, device=device).view(-1, 1, 1) * 255
-        self._scale = 1 / (torch.tensor(info.std, device=device).view(-1, 1, 1) * 255)
+        self._standard = Standard(info.mean, info.std, device)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def standardise(self, images: Tensor) -> Tensor:
         """uint8 0..255 -> float32 with the data set's mean 0 and standard deviation 1 per channel."""
-        return (images.float() - self._mean) * self._scale
+        return self._standard.standardise(images)
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All images in order, standardised: (images, labels), the last batch smaller if need be."""

@@ -60,6 +60,8 @@ class ProbeKind(BaseModel):
         counted: the keys over which, and over samples, a share is counted (a NEP, an accuracy); none where none is.
         told: parameters that tell one protocol from another; tables of a results folder have them as columns.
         sample: what one sample is; the replicate of the bootstrap when there is a single seed.
+        pixels: whether it works on 8-bit pixels, and so takes how images were standardised, their numbers in the test
+            split and where the published corrupted ones are.
         l2: whether it measures NLL + l2, and so takes the weight decay of the run.
         clocked: whether its numbers are times, which no two measurements have alike.
         ledger: whether it goes on where it was stopped, from a ledger of what it had found.
@@ -76,6 +78,7 @@ class ProbeKind(BaseModel):
     counted: tuple[str, ...] | None = None
     told: tuple[str, ...] = ()
     split: Literal["train", "test"] = "test"
+    pixels: bool = False
     l2: bool = False
     ledger: bool = False
     clocked: bool = False
