@@ -9,7 +9,7 @@ import pytest
 
 from harness.plan.study import study
 from harness.plan.wanted import wanted
-from harness.readings import ape, nep
+from harness.readings import ape, nep, robustness
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +39,29 @@ def test_A1_msas_at_the_ends_of_stages_raise_accuracy(claim: Effects) -> None:
 def test_A2_alternet_beats_its_resnet_and_resnet_beats_vit(claim: Effects) -> None:
     claim.effect("AlterNet above pre-activation ResNet", "alternet", accuracy, minus="preact_resnet")
     claim.effect("pre-activation ResNet above ViT", "preact_resnet", accuracy, minus="vit")
+
+
+def robustness_percent(corrupted: pd.DataFrame) -> float:
+    """Accuracy over all corruptions and severities, in percent."""
+    return 100 * robustness(corrupted)
+
+
+@pytest.mark.claim("A2", part="robustness", roles=["alternet", "preact_resnet", "vit"], probes=["corruption"])
+def test_A2_alternet_is_more_robust_than_its_resnet_and_resnet_than_vit(claim: Effects) -> None:
+    claim.effect("AlterNet above pre-activation ResNet", "alternet", robustness_percent, minus="preact_resnet")
+    claim.effect("pre-activation ResNet above ViT", "preact_resnet", robustness_percent, minus="vit")
+
+
+@pytest.mark.claim("A4", part="accuracy", roles=["alternet", "resnet", "swin"], probes=["prediction"])
+def test_A4_alternet_beats_resnet(claim: Effects) -> None:
+    claim.effect("AlterNet above ResNet", "alternet", accuracy, minus="resnet")
+    claim.effect("AlterNet above Swin", "alternet", accuracy, minus="swin")
+
+
+@pytest.mark.claim("A4", part="robustness", roles=["alternet", "resnet", "swin"], probes=["corruption"])
+def test_A4_alternet_is_more_robust_than_resnet(claim: Effects) -> None:
+    claim.effect("AlterNet above ResNet", "alternet", robustness_percent, minus="resnet")
+    claim.effect("AlterNet above Swin", "alternet", robustness_percent, minus="swin")
 
 
 @pytest.mark.claim("A3", roles=["alternet", "resnet"], probes=[wanted("hessian", after=0)])

@@ -19,7 +19,7 @@ import pytest
 
 from harness.plan.study import study
 from harness.plan.wanted import wanted
-from harness.readings import ape, log_nep, nep, rings, variance_of_log_nep
+from harness.readings import ape, log_nep, nep, rings, robustness, variance_of_log_nep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -185,6 +185,13 @@ def test_L9_local_attention_suppresses_negative_eigenvalues_most_at_5x5(claim: E
     three, five, everywhere = (claim.study("kernel")[size] for size in (3, 5, "global"))
     compare_neps(claim, "8x8 NEP above 5x5 NEP", everywhere, five)
     compare_neps(claim, "3x3 NEP above 5x5 NEP", three, five)
+
+
+@pytest.mark.claim("L10", roles=[study("kernel", of="conv_vit", at=size) for size in (3, 5)], probes=["corruption"])
+def test_L10_attention_over_5x5_is_more_robust_than_over_3x3(claim: Effects) -> None:
+    three, five = (claim.study("kernel")[size] for size in (3, 5))
+    name = "5x5 corrupted accuracy above 3x3 corrupted accuracy"
+    claim.effect(name, five, lambda corrupted: 100 * robustness(corrupted), minus=three)
 
 
 @pytest.mark.claim("L11", roles=["mixer", "vit"], probes=["prediction", "fit"])

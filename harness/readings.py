@@ -186,6 +186,15 @@ CONVENTIONS = ("usual", "official")
 MEANS = ("confidence", "accuracy")
 
 
+def robustness(table: pd.DataFrame) -> float:
+    """Accuracy on corrupted images, the mean over all corruptions and severities alike, 0 to 1 (Figs 12b, E.1).
+
+    Args:
+        table: of the probe `corruption`, averaged over image groups or with each of them.
+    """
+    return float(table.groupby(["corruption", "severity"])["correct"].mean().mean())
+
+
 def accuracy(table: pd.DataFrame) -> float:
     """Share of images whose largest logit is their label's, 0 to 1 (paper A.2); of several such, the first counts."""
     return float(column(table, "correct").mean())

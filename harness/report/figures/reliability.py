@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
 from harness.plan.catalogue import Series
+from harness.readings import reliability
 from harness.report.figures.depth import DASHED
 from harness.report.figures.style import MUTED, PAPER, Drawing, Panel, Paper, legend_below, panel_axes
 from harness.report.numbers import fixed
-
-BINS = 10  # the paper's
 
 
 def reliability_drawing(table: pd.DataFrame, paper: Paper) -> Drawing:
@@ -33,17 +31,10 @@ def reliability_drawing(table: pd.DataFrame, paper: Paper) -> Drawing:
 
 def by_confidence(table: pd.DataFrame) -> pd.DataFrame:
     """Of each bin that holds an image: confidence (mean, %), accuracy (%), share (of the images, 0 to 1)."""
-    inside = np.clip(np.ceil(table["confidence"] * BINS).astype(int) - 1, 0, BINS - 1)
-    found = table.groupby(inside).agg(
-        confidence=("confidence", "mean"), accuracy=("correct", "mean"), images=("correct", "size")
-    )
-    return pd.DataFrame(
-        {
-            "confidence": 100 * found.confidence,
-            "accuracy": 100 * found.accuracy,
-            "share": found.images / found.images.sum(),
-        }
-    )
+    found = reliability(table)
+    found = found[found["count"] > 0]
+    share = found["count"] / found["count"].sum()
+    return pd.DataFrame({"confidence": 100 * found.confidence, "accuracy": 100 * found.accuracy, "share": share})
 
 
 def panel(role: str, table: pd.DataFrame, paper: Paper) -> Panel:
