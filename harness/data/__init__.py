@@ -1,7 +1,7 @@
 """Data sets behind one interface: uint8 images, labels, class names and a fingerprint of the content."""
 
 from harness.data.catalogue import DATASETS, DatasetInfo, dataset_info
-from harness.data.dataset import Dataset, Split, balanced_subset
+from harness.data.dataset import Dataset, Split, balanced_subset, held_out
 from harness.data.encoded import EncodedImages
 from harness.data.source import load_dataset
 
@@ -13,5 +13,6 @@ __all__ = [
     "Split",
     "balanced_subset",
     "dataset_info",
+    "held_out",
     "load_dataset",
 ]

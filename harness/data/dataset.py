@@ -59,6 +59,20 @@ def balanced_subset(split: Split, count: int | None, draw: int = 0) -> Split:
     """
     if count is None or count == len(split):
         return split
+    return _take(split, _balanced(split, count, draw))
+
+
+def held_out(split: Split, trained: int, count: int) -> Split:
+    """`count` class-balanced images that are not in the subset of `trained`: what the next larger subset adds to it.
+
+    Raises:
+        HarnessError: a class has too few images.
+    """
+    return _take(split, np.setdiff1d(_balanced(split, trained + count), _balanced(split, trained)))
+
+
+def _balanced(split: Split, count: int, draw: int = 0) -> np.ndarray:
+    """Indices of a class-balanced subset, rising."""
     if not len(split):
         raise HarnessError(f"cannot take a subset of {count} images; there are none")
     classes, available = np.unique(split.labels, return_counts=True)
@@ -71,5 +85,8 @@ def balanced_subset(split: Split, count: int | None, draw: int = 0) -> Split:
     order = np.random.Generator(np.random.PCG64(subseed("subset", *([draw] if draw else [])))).permutation(len(split))
     shuffled = split.labels[order]
     chosen = [order[shuffled == label][:wanted] for label, wanted in zip(classes, quota, strict=True)]
-    indices = np.sort(np.concatenate(chosen))
+    return np.sort(np.concatenate(chosen))
+
+
+def _take(split: Split, indices: np.ndarray) -> Split:
     return Split(split.images[indices], split.labels[indices])

@@ -113,6 +113,8 @@ def measure(
     else:
         chosen = parameters.pop("images") or request.test_images, parameters.pop("draw")
         batches = _test_batches(dataset, *chosen, device)
+        if request.held_out is not None:
+            batches = _held_out_batches(run, dataset, request.held_out, device)
     if kind.l2:
         parameters["weight_decay"] = run.recipe.weight_decay
     key = request.key(run.run_id)
@@ -147,6 +149,14 @@ def _test_batches(
     from harness.training.load import load
 
     return load(balanced_subset(dataset.test, count, draw), dataset.info, device).batches(PROBE_BATCH)
+
+
+def _held_out_batches(run: Run, dataset: Dataset, count: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    from harness.data import held_out
+    from harness.training.load import load
+
+    trained = run.train_images or len(dataset.train)
+    return load(held_out(dataset.train, trained, count), dataset.info, device).batches(PROBE_BATCH)
 
 
 def _training_batches(
