@@ -1,5 +1,6 @@
 """`python -m harness`: what needs no test session. `report` rebuilds a report from its evidence, anywhere, without
-torch; `models` lists networks; `train` trains one run, under torchrun on several GPUs.
+torch; `models` lists networks; `train` trains one run, under torchrun on several GPUs; `buildup` builds MSAs
+into a CNN.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from harness.errors import HarnessError, nearest
 from harness.plan.catalogue import Catalogue, load_catalogue
@@ -40,12 +42,15 @@ def main() -> None:
         "--data-root", type=Path, default=data, help="data sets in DIR/<name>/ instead of the hub (or REPRO_DATA)"
     )
     train.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    _add_buildup(commands, store, data)
     arguments = parser.parse_args()
     try:
         if arguments.command == "train":
             from harness.engine.alone import train_one
 
             train_one(arguments)
+        elif arguments.command == "buildup":
+            _buildup(arguments)
         elif arguments.command == "report":
             _report(arguments.results)
         elif arguments.command == "judge":
@@ -54,6 +59,54 @@ def main() -> None:
             _models(arguments.pattern, arguments.image_size, arguments.classes)
     except (HarnessError, ModelError) as error:
         sys.exit(f"error: {error}")
+
+
+def _add_buildup(commands: Any, store: Any, data: Any) -> None:
+    buildup = commands.add_parser(
+        "buildup", help="build MSAs into a CNN by the paper's rules (section 4.1), choosing on held-out training images"
+    )
+    which = buildup.add_mutually_exclusive_group(required=True)
+    which.add_argument("--model", help="e.g. preact_resnet_micro, or timm/<name>")
+    which.add_argument("--subject", help="your own CNN: path/to/file.py:factory or package.module:factory")
+    buildup.add_argument("--profile", default="quick", help="recipe, data and looks: a name or a TOML file")
+    buildup.add_argument("--dataset", help="default: the profile's first")
+    buildup.add_argument("--most", type=int, metavar="N", help="no more than N MSAs")
+    buildup.add_argument("--seeds", type=int, metavar="N", help="no more than N seeds, though steps stay undecided")
+    buildup.add_argument("--budget", metavar="TIME", help="stop in good order after e.g. 90s, 9m or 1h30m")
+    buildup.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    buildup.add_argument("--store", type=Path, default=store, help="or REPRO_STORE; default: results/store")
+    buildup.add_argument("--data-root", type=Path, default=data, help="data sets in DIR/<name>/ (or REPRO_DATA)")
+    buildup.add_argument("--results", type=Path, help="default: results/buildup-<model>-<dataset>")
+
+
+def _buildup(arguments: argparse.Namespace) -> None:
+    import time
+
+    from harness.buildup.command import Wish, build_up_network
+    from harness.engine.stop import Stop, stop_on_signals
+    from harness.options import absolute_subject, seconds
+    from harness.plan.profile import load_profile
+    from harness.plan.run import SUBJECT, ModelSpec
+    from harness.session import cores
+
+    profile = load_profile(arguments.profile).with_seeds(arguments.seeds)
+    subject = arguments.subject
+    name = SUBJECT + absolute_subject(subject, Path.cwd()) if subject else arguments.model
+    dataset, label = arguments.dataset or profile.datasets[0], (subject or name).rpartition(":")[2].replace("/", "-")
+    wish = Wish(
+        ModelSpec(name=name),
+        profile,
+        dataset,
+        arguments.most,
+        arguments.results or Path("results", f"buildup-{label}-{dataset}"),
+        arguments.store,
+        arguments.data_root,
+        arguments.device,
+        cores(),
+    )
+    budget = seconds(arguments.budget)
+    with stop_on_signals(Stop(None if budget is None else time.monotonic() + budget)) as stop:
+        build_up_network(wish, stop)
 
 
 def _report(results: Path) -> None:

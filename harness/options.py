@@ -75,16 +75,13 @@ def open_session(config: pytest.Config) -> Session:
     profile = load_profile(config.getoption("profile"))
     folder = profile.name
     if subject := config.getoption("subject"):
-        profile = profile.with_subject(_subject(subject, config.invocation_params.dir), path("checkpoint"))
+        profile = profile.with_subject(absolute_subject(subject, config.invocation_params.dir), path("checkpoint"))
         folder += f"-{subject.rpartition(':')[2]}"
     elif config.getoption("checkpoint"):
         raise HarnessError("--checkpoint needs --subject package.module:factory, the network that the weights are for")
     if config.getoption("untrained"):
         folder += "-untrained"
-    if (seeds := config.getoption("seeds")) is not None:
-        if seeds < 1:
-            raise HarnessError(f"--seeds {seeds}: at least one")
-        profile = profile.model_copy(update={"most_seeds": seeds})
+    profile = profile.with_seeds(config.getoption("seeds"))
     root = config.rootpath
     options = Options(
         root=root,
@@ -93,7 +90,7 @@ def open_session(config: pytest.Config) -> Session:
         data_root=path("data_root", "REPRO_DATA"),
         device=config.getoption("device"),
         engine=config.getoption("engine"),
-        budget=_seconds(config.getoption("budget")),
+        budget=seconds(config.getoption("budget")),
         jobs=config.getoption("jobs"),
     )
     if options.jobs is not None and options.jobs < 1:
@@ -105,7 +102,7 @@ def open_session(config: pytest.Config) -> Session:
     return Session(profile, catalogue, options)
 
 
-def _subject(given: str, folder: Path) -> str:
+def absolute_subject(given: str, folder: Path) -> str:
     """`[role=]target` as it is found from any folder, by worker processes too: a file absolute, a module on the path.
 
     `pytest` alone, unlike `python -m pytest`, does not look for modules in the folder that it is called from.
@@ -125,7 +122,7 @@ def wanted_claims(config: pytest.Config) -> list[str]:
     return [name.strip() for name in given.split(",") if name.strip()]
 
 
-def _seconds(text: str | None) -> float | None:
+def seconds(text: str | None) -> float | None:
     """`90s`, `9m`, `1h30m` in seconds."""
     if text is None:
         return None

@@ -150,7 +150,7 @@ class Session:
         self.open_data((case for case, _ in asked), offline=True)
         self.fingerprints |= dict.fromkeys(self.unavailable, UNSEEN)
         ahead = [(case, look) for case, test in asked if (look := self._ahead(case, test))]
-        lines = [describe(self.plan(ahead), self.options.jobs or _cores())]
+        lines = [describe(self.plan(ahead), self.options.jobs or cores())]
         if len(ahead) < len(asked):
             lines.append(f"{len(asked) - len(ahead)} of {len(asked)} cases need nothing more")
         later = [(case, look) for case, look in ahead if look.number]
@@ -205,7 +205,7 @@ class Session:
         except Interrupted:
             self.outcome.stopped = True
             return
-        workers = self.options.jobs or (1 if device == "cuda" else _cores())
+        workers = self.options.jobs or (1 if device == "cuda" else cores())
         settings = Settings(
             self.options.store.absolute(),
             _absolute(self.options.data_root),
@@ -300,7 +300,8 @@ class Session:
         return Dossier(self._on_its_data(case), self.ground, test)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

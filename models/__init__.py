@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from models.alternation import alternate as alternate
     from models.checkpoint import BadCheckpoint as BadCheckpoint
     from models.checkpoint import load_checkpoint as load_checkpoint
     from models.errors import BadImageSize as BadImageSize
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _HOME = {
     "create_model": "factory",
     "list_models": "zoo",
+    "alternate": "alternation",
     "anatomy": "units.survey",
     "Anatomy": "units.anatomy",
     "Unit": "units.anatomy",

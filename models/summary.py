@@ -30,8 +30,11 @@ class Description:
 def describe(
     name: str, *, num_classes: int = 100, image_size: int = 32, in_chans: int = 3, **overrides: Any
 ) -> Description:
-    """Describe `create_model(name, ...)`. Built on the meta device: neither memory nor arithmetic, a second at most."""
-    with torch.device("meta"):
+    """Describe `create_model(name, ...)`. Built on the meta device: neither memory nor arithmetic, a second at most.
+
+    A person's own network is built as it is: its factory may compute with numbers, which the meta device does not hold.
+    """
+    with torch.device("cpu" if name.startswith("subject/") else "meta"):
         model = create_model(
             name, num_classes=num_classes, image_size=image_size, in_chans=in_chans, **overrides
         ).eval()

@@ -80,3 +80,13 @@ def balanced_numbers(split: Split, count: int | None, draw: int = 0) -> np.ndarr
     shuffled = split.labels[order]
     chosen = [order[shuffled == label][:wanted] for label, wanted in zip(classes, quota, strict=True)]
     return np.sort(np.concatenate(chosen))
+
+
+def held_out(split: Split, trained: int, count: int) -> Split:
+    """`count` class-balanced images that are not in the subset of `trained`: what the next larger subset adds to it.
+
+    Raises:
+        HarnessError: a class has too few images.
+    """
+    numbers = np.setdiff1d(balanced_numbers(split, trained + count), balanced_numbers(split, trained))
+    return Split(split.images[numbers], split.labels[numbers])

@@ -117,6 +117,8 @@ def measure(
         batches = _test_batches(dataset, *chosen, device)
         if kind.pixels:
             parameters |= _of_pixels(dataset, *chosen, data_root, official=parameters["official"])
+        if request.held_out is not None:
+            batches = _held_out_batches(run, dataset, request.held_out, device)
     if kind.l2:
         parameters["weight_decay"] = run.recipe.weight_decay
     key = request.key(run.run_id)
@@ -169,6 +171,14 @@ def _of_pixels(
         "numbers": torch.from_numpy(balanced_numbers(dataset.test, count, draw)),
         "official": open_official(data_root, info, len(dataset.test)) if official else None,
     }
+
+
+def _held_out_batches(run: Run, dataset: Dataset, count: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    from harness.data import held_out
+    from harness.training.load import load
+
+    trained = run.train_images or len(dataset.train)
+    return load(held_out(dataset.train, trained, count), dataset.info, device).batches(PROBE_BATCH)
 
 
 def _training_batches(

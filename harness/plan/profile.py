@@ -226,6 +226,18 @@ class Profile(BaseModel):
         """Training images of a role without a share, where so many are there (None: as many as were published)."""
         return self.images.train or available or dataset_info(dataset).train_images
 
+    def with_seeds(self, most: int | None) -> Profile:
+        """The same profile with no more than so many seeds; itself for None.
+
+        Raises:
+            HarnessError: fewer than one.
+        """
+        if most is None:
+            return self
+        if most < 1:
+            raise HarnessError(f"--seeds {most}: at least one")
+        return self.model_copy(update={"most_seeds": most})
+
     def with_subject(self, subject: str, checkpoint: Path | None = None) -> Profile:
         """The same profile with a person's own model in one role: `[role=]package.module:factory`, role `vit` if none
         is given; with a checkpoint, the model is not trained but measured with those weights.

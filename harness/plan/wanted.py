@@ -25,6 +25,7 @@ class ProbeRequest(BaseModel):
     Attributes:
         test_images: the test split is cut to so many; None for all, and for probes of the training split.
         epoch: behind the warm-up (0: its end), whose weights are measured; None for the finished ones.
+        held_out: instead of test images, so many training images that the run did not learn from; None: test images.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,6 +34,7 @@ class ProbeRequest(BaseModel):
     parameters: SerializeAsAny[Parameters]
     test_images: int | None
     epoch: int | None = None
+    held_out: int | None = None
 
     @classmethod
     def model_validate_plain(cls, plain: dict[str, Any]) -> ProbeRequest:
@@ -46,6 +48,8 @@ class ProbeRequest(BaseModel):
         for name in self.parameters.later:
             if getattr(self.parameters, name) == type(self.parameters).model_fields[name].default:
                 del plain["parameters"][name]
+        if self.held_out is None:  # came when tables were stored already
+            del plain["held_out"]
         identity = {"version": PROBES[self.probe].version, **plain}
         return f"probes/{run_id}/{self.probe}-{short_digest(identity)}"
 

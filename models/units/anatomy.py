@@ -116,6 +116,10 @@ class Anatomy:
         """Whether the unit has a residual branch that `lesion` can drop."""
         return self._sites[unit.name].branch is not None
 
+    def block(self, unit: Unit) -> nn.Module:
+        """The block that the unit is a part of."""
+        return self._sites[unit.name].block
+
     def owner(self, parameter: str) -> Unit:
         """The unit a parameter belongs to, by the name it has in `model.named_parameters()`."""
         return self._owners[parameter]

@@ -33,7 +33,7 @@ def anatomy(model: nn.Module, *, example_shape: Shape | None = None) -> Anatomy:
     blocks = list(find_blocks(model))
     if not any(parts for _, _, parts in blocks):
         raise UnknownAnatomy(_unknown(model))
-    blocks, sites, shapes, prefix = _look(model, blocks, example_shape or _example_shape(model))
+    blocks, sites, shapes, prefix = _look(model, blocks, example_shape or shape_taken(model))
     head = Site(_head_name(model, blocks), "head", model, model, "output")
     units, stage = [], 0
     for index, site in enumerate([*sites, head]):
@@ -144,7 +144,8 @@ def _head_name(model: nn.Module, blocks: list[Block]) -> str:
     return "head" if any(path.split(".")[0] == name for path, _, _ in blocks) else name
 
 
-def _example_shape(model: nn.Module) -> Shape:
+def shape_taken(model: nn.Module) -> Shape:
+    """(channels, height, width) of the images that a network says it takes; UnknownAnatomy where it does not say."""
     shape = getattr(model, "example_shape", None) or (getattr(model, "pretrained_cfg", None) or {}).get("input_size")
     if shape is None:
         raise UnknownAnatomy("this network does not say what it takes: anatomy(model, example_shape=(3, 32, 32))")
