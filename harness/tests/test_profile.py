@@ -280,6 +280,7 @@ def test_a_parameter_that_came_later_leaves_stored_tables_where_they_are(profile
 
     usual = key()
     plain = usual.model_dump(mode="json")
+    assert plain.pop("held_out") is None
     for later in PROBES[probe].parameters.later:
         del plain["parameters"][later]
     assert usual.key("run") == f"probes/run/{probe}-{short_digest({'version': 1, **plain})}"
@@ -300,6 +301,7 @@ def test_every_seed_draws_its_own_the_same_for_all_networks_of_that_seed(profile
         assert first.parameters == type(first.parameters).model_validate({})
     plain = case.request("vit", case.probes[0], 0).model_dump(mode="json")
     assert plain["parameters"].pop("draw") == 0
+    assert plain.pop("held_out") is None
     version = PROBES["fourier"].version
     key = f"probes/run/fourier-{short_digest({'version': version, **plain})}"
     assert case.request("vit", case.probes[0], 0).key("run") == key
