@@ -20,7 +20,8 @@ class Tested:
     Attributes:
         accuracy: share of right images, the mean over `seeds`.
         above_none: against the network without MSAs; None where no MSA was kept.
-        control: a convolutional network of about as many parameters, with its size; None where none can be made.
+        control: a convolutional network of about as many parameters, with its size; None where none is nearer in
+            size than the network without MSAs, or its widths cannot be scaled.
     """
 
     accuracy: float
@@ -81,14 +82,12 @@ class Record:
             yield f"no MSA brought a gain; the network as it is: {tested.accuracy:.2%} of the test set"
             return
         yield f"test set, without MSAs -> with: {tested.above_none} ({_sure(tested.above_none)})"
+        against = tested.above_control or tested.above_none
         if tested.above_control is None:
-            yield (
-                "no convolutional network of its size to compare with: this one has no widths to scale; read the gain "
-                "beside the parameters"
-            )
-            return
-        yield f"test set, {tested.control} ({tested.control_size}) -> with MSAs: {tested.above_control}"
-        if not tested.above_control.gain or not tested.above_control.decided:
+            yield "no control: the network without MSAs is the nearest in size, or has no widths to scale"
+        else:
+            yield f"test set, {tested.control} ({tested.control_size}) -> with MSAs: {tested.above_control}"
+        if not (against.gain and against.decided):
             yield "so it is not shown to beat a convolutional network of its size"
 
     def lines(self) -> Iterator[dict[str, Any]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cache
 
 from harness.data.catalogue import DatasetInfo
 from harness.plan.run import ModelSpec
-from models.errors import ModelError
 
 STEPS = 16  # widths are scaled by sixteenths, from a half to fourfold
 
@@ -39,8 +40,8 @@ def _sizes(spec: str, classes: int, image_size: int, channels: int) -> Size:
 
 
 def widened(spec: ModelSpec, parameters: int, info: DatasetInfo) -> ModelSpec | None:
-    """The same convolutional network, wider or narrower, whose parameters are nearest to so many; None where it has no
-    `widths` to scale, as networks of timm and a person's own have not.
+    """The same convolutional network, scaled until its parameters are nearest to so many; None where that is the
+    network itself, or it has no `widths` to scale, as networks of timm and a person's own have not.
     """
     widths = _widths(spec)
     if widths is None:
@@ -50,19 +51,14 @@ def widened(spec: ModelSpec, parameters: int, info: DatasetInfo) -> ModelSpec | 
         wider = [max(width * step // STEPS, 1) for width in widths]
         return ModelSpec(name=spec.name, overrides={**spec.overrides, "widths": wider})
 
-    def off(step: int) -> float:
-        try:
-            return abs(size_of(scaled(step), info).parameters - parameters)
-        except ModelError:  # e.g. groups that do not divide such a width
-            return float("inf")
-
-    nearest = min(range(STEPS // 2, 4 * STEPS + 1), key=off)
-    return scaled(nearest) if nearest != STEPS and off(nearest) < float("inf") else None
+    steps = range(STEPS // 2, 4 * STEPS + 1)  # parameters grow with the widths
+    at = bisect_left(steps, parameters, key=lambda step: size_of(scaled(step), info).parameters)
+    around = steps[max(at - 1, 0) : at + 1]
+    nearest = min(around, key=lambda step: abs(size_of(scaled(step), info).parameters - parameters))
+    return scaled(nearest) if nearest != STEPS else None
 
 
 def _widths(spec: ModelSpec) -> list[int] | None:
-    import importlib
-
     from models.zoo import ZOO
 
     if spec.name not in ZOO:
