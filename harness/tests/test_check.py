@@ -44,6 +44,8 @@ def test_a_probe_says_whether_it_needs_the_units_of_a_network(name):
         *(["seed"] if kind.split == "train" else []),
     ):
         parameters.pop(of_the_data, None)
+    if kind.pixels:
+        parameters |= {"mean": (0.5,), "std": (0.25,), "corruptions": ("contrast",), "official": None}
     if "groups" in parameters:
         parameters["groups"] = 2
     targets = labels if kind.split == "test" else nn.functional.one_hot(labels, 3).float()

@@ -82,7 +82,7 @@ def test_the_negative_control_judges_networks_with_random_weights_beside_others_
     [
         ("[1.0, 1.01]", {"passed": 1}, "reproduced", 0),
         ("[-1.0, -1.01]", {"failed": 1}, "contradicted", 1),
-        ("[0.01, -0.01]", {"failed": 1}, "negligible", 1),
+        ("[0.001, -0.001]", {"failed": 1}, "negligible", 1),
         ("[-1.0, 1.1]", {"skipped": 1}, "inconclusive", 0),
     ],
 )
@@ -106,7 +106,7 @@ def test_a_verdict_is_an_outcome_and_leaves_evidence(session, project, values, o
     (effect,) = evidence["effects"]
     assert effect["value"] == pytest.approx(sum(json.loads(values)) / 2)
     assert (effect["n"], effect["replicate"], effect["null"]) == (2, "seed", 0.0)
-    assert effect["level"] == pytest.approx(0.95)
+    assert effect["level"] == pytest.approx(0.9875)  # one network's numbers may be skewed
     assert effect["untrained"]["n"] == 2
     assert evidence["paper"] == [{"name": "effect", "value": 2.0, "source": "made up"}]
     assert len(evidence["provenance"]["run_ids"]) == 2
