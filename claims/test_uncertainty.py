@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.plan.study import study
+from harness.readings import signed_ece
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,13 +15,9 @@ if TYPE_CHECKING:
     from harness.judging.effects import Effects
 
 
-def over_confidence(predictions: pd.DataFrame) -> float:
-    """Signed calibration error: confidence minus accuracy, weighted by images. In which bins they fall cancels."""
-    return predictions.confidence.iloc[0] - predictions.correct.iloc[0]
-
-
 def under_confidence(predictions: pd.DataFrame) -> float:
-    return -over_confidence(predictions)
+    """Accuracy above confidence, which an average over images has as its table: in which bins they fall cancels."""
+    return -signed_ece(predictions)
 
 
 AUGMENTATIONS = [study("augmentation", of="resnet"), study("augmentation", of="vit")]
@@ -31,4 +28,4 @@ def test_U1_strong_augmentation_makes_under_confident_weak_leaves_over_confident
     for name, of in (("ResNet", "resnet"), ("ViT", "vit")):
         roles = claim.study("augmentation", of=of)
         claim.effect(f"{name}, strong: accuracy above confidence", roles["strong"], under_confidence)
-        claim.effect(f"{name}, weak: confidence above accuracy", roles["weak"], over_confidence)
+        claim.effect(f"{name}, weak: confidence above accuracy", roles["weak"], signed_ece)

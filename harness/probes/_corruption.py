@@ -1,6 +1,6 @@
 """What a network still knows of corrupted images: CIFAR-C's corruptions and severities (paper Fig 12, Appendix).
 
-The authors take robustness as the mean accuracy over 15 corruptions of 5 severities (their repository, issue 5).
+The authors take robustness as the mean accuracy over 15 corruptions of 5 severities (their repository).
 Corrupted images are made anew of the test images, or read from the published files; see `harness.corruptions`.
 """
 

@@ -173,10 +173,13 @@ def fog(x, strength, decay, levels):
     """`levels`: uniform numbers in 0 ... 1 of each mesh: of centres, top edges and left edges."""
     side, w, s = len(x), 100.0, len(x)
     p = np.zeros((side, side))
+
+    def at(row, column):
+        return p[row % side, column % side]
+
     for uniform in levels:
         h, n = s // 2, side // s
         centre, top, left = w * (2 * w * uniform - w)
-        at = lambda row, column: p[row % side, column % side]  # noqa: E731
         for i, j in np.ndindex(n, n):
             corners = [at((i + a) * s, (j + b) * s) for a in (0, 1) for b in (0, 1)]
             p[i * s + h, j * s + h] = sum(corners) / 4 + centre[i, j]
