@@ -106,13 +106,13 @@ def lean(case: Case) -> Lean | None:
 
 def answer(summary: Summary) -> str:
     """Does the paper hold? In a sentence, of the cases in scope."""
-    judged = [case for section in summary.sections if section.claim is None or not section.claim.theorem
-              for case in section.cases]  # fmt: skip
-    counts = Counter(case.outcome for case in judged)
+    cases = [case for section in summary.sections if section.claim is None or not section.claim.theorem
+             for case in section.cases]  # fmt: skip
+    counts = Counter(case.outcome for case in cases)
     inside = sum(counts[outcome] for outcome in COUNTED)
     if not inside:
         return "Nothing was judged here."
-    data = ", ".join(distinct(case.evidence.case.dataset_title for case in judged))
+    data = ", ".join(distinct(case.evidence.case.dataset_title for case in cases))
     return f"On {data}, of {inside} case{'s' * (inside > 1)} in scope {in_words(counts)}."
 
 
@@ -126,10 +126,10 @@ def in_words(counts: Counter[str]) -> str:
 
 
 def networks(summary: Summary, catalogue: Catalogue) -> list[Network]:
-    """Who plays the roles of the cases here, variants aside, with their test accuracies at the end of training."""
+    """Who plays the roles of the judged cases, variants aside, with their test accuracies at the end of training."""
     models: dict[str, list[str]] = {}
     accuracies: dict[str, float] = {}
-    for evidence in summary.evidence:
+    for evidence in judged(summary):
         for role, model in evidence.case.models.items():
             if role not in evidence.case.studies and model not in models.setdefault(role, []):
                 models[role].append(model)
@@ -153,9 +153,13 @@ def published(catalogue: Catalogue) -> dict[str, float]:
 
 
 def seeds(summary: Summary) -> str:
-    """How many stand behind a case."""
-    counts = sorted({len(evidence.case.seeds) for evidence in summary.evidence if evidence.case.seeds})
+    """How many stand behind a judged case."""
+    counts = sorted({len(evidence.case.seeds) for evidence in judged(summary) if evidence.case.seeds})
     return " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "none"
+
+
+def judged(summary: Summary) -> list[Evidence]:
+    return [evidence for evidence in summary.evidence if evidence.verdict != "not run"]
 
 
 def shared(summary: Summary) -> list[str]:

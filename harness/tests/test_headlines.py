@@ -8,7 +8,7 @@ import pytest
 
 from harness.judging.evidence import PremiseRecord, write_evidence
 from harness.report.forest import comparable, on_the_papers_scale
-from harness.report.headlines import answer, headlines, networks, own, shared
+from harness.report.headlines import answer, headlines, networks, own, seeds, shared
 from harness.report.summary import summarise
 from harness.tests import report_fixtures as made
 
@@ -75,6 +75,12 @@ def test_who_stands_behind_it_and_how_well_they_do_beside_the_papers_networks(su
     assert rows["alternet"].models == ["alternet_micro"]
     assert (rows["alternet"].accuracy, rows["alternet"].paper) == (pytest.approx(91.5), 84.02)
     assert (rows["resnet"].accuracy, rows["resnet"].paper) == (None, None)
+
+
+def test_what_was_not_run_stands_behind_nothing(summary):
+    found = summary(("A2", [], {"verdict": "not run", "reason": "stopped"}))
+    assert networks(found, summary.claims) == []
+    assert (seeds(found), answer(found)) == ("none", "Nothing was judged here.")
 
 
 def test_a_deviation_of_all_cases_is_said_once_and_others_with_their_case(summary):
