@@ -39,17 +39,20 @@ class Mark:
         label: the claim, with its part.
         target: the section that it leads to.
         lean: of an undecided case, which way its effects lie.
+        untrained: whether networks with random weights lie on the paper's side as well, so that training is not what
+            puts ours there.
     """
 
     label: str
     outcome: str
     target: tuple[str, str]
     lean: Lean | None
+    untrained: bool
 
     @property
     def words(self) -> str:
         leans = {"for": ", leaning to what the paper says", "against": ", leaning the other way", None: ""}
-        return self.outcome + leans[self.lean]
+        return self.outcome + leans[self.lean] + (", as random weights do" if self.untrained else "")
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,14 @@ def of(section: Section, group: str) -> bool:
 def mark(section: Section, case: Case) -> Mark:
     part = case.evidence.rule.part
     label = f"{section.id} {part}" if part else section.id
-    return Mark(label, case.outcome, (section.id, case.name), lean(case))
+    return Mark(label, case.outcome, (section.id, case.name), lean(case), at_random_weights(case))
+
+
+def at_random_weights(case: Case) -> bool:
+    """Of a case that agrees: whether every deciding effect lies beyond its null at random weights, too."""
+    controls = [(effect.untrained, effect.null) for effect in case.deciding if not effect.against_untrained]
+    beyond = [found is not None and found.value is not None and found.value > null for found, null in controls]
+    return case.evidence.verdict == "reproduced" and all(beyond)
 
 
 def lean(case: Case) -> Lean | None:

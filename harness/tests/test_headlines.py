@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from harness.judging.evidence import PremiseRecord, write_evidence
+from harness.judging.evidence import Control, PremiseRecord, write_evidence
 from harness.report.forest import comparable, on_the_papers_scale
 from harness.report.headlines import answer, headlines, networks, own, seeds, shared
 from harness.report.summary import summarise
@@ -75,6 +75,22 @@ def test_who_stands_behind_it_and_how_well_they_do_beside_the_papers_networks(su
     assert rows["alternet"].models == ["alternet_micro"]
     assert (rows["alternet"].accuracy, rows["alternet"].paper) == (pytest.approx(91.5), 84.02)
     assert (rows["resnet"].accuracy, rows["resnet"].paper) == (None, None)
+
+
+@pytest.mark.parametrize(("random", "verdict", "said"), [
+    ((0.1, 0.2), "reproduced", True),
+    ((0.1, -0.2), "reproduced", False),
+    ((0.1, None), "reproduced", False),
+    ((0.1, 0.2), "inconclusive", False),
+])  # fmt: skip
+def test_what_random_weights_show_as_well_is_marked(summary, random, verdict, said):
+    controls = [Control(value=value, low=None, high=None, n=3) for value in random]
+    found = [
+        step.model_copy(update={"untrained": control}) for step, control in zip(steps(1, 1), controls, strict=True)
+    ]
+    (mark,) = headlines(summary(("F2", found, {"verdict": verdict})))[1].marks
+    assert mark.untrained == said
+    assert ("random weights" in mark.words) == said
 
 
 def test_what_was_not_run_stands_behind_nothing(summary):
