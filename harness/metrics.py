@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from harness import readings
 from harness.errors import HarnessError
-from harness.readings import BINS, CUTOFF
+from harness.readings import predictions as readings
+from harness.readings.predictions import BINS, CUTOFF
 from models.wrappers import drops_always
 
 if TYPE_CHECKING:

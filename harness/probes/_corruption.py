@@ -15,6 +15,7 @@ from harness.corruptions.constants import CORRUPTIONS, GROUPS, SEVERITIES
 from harness.errors import HarnessError, nearest
 from harness.probes.common import without_gradients
 from harness.probes.common.declaration import GroupedParameters, ProbeKind
+from harness.readings import corrupted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,23 +40,14 @@ class CorruptionParameters(GroupedParameters):
 
 KIND = ProbeKind(
     name="corruption",
-    version=1,
+    version=2,
     parameters=CorruptionParameters,
     keys=("corruption", "group", "severity", "source"),
-    values=("correct", "nll"),
+    values=(*corrupted.MEANS, *corrupted.WHOLE),
     sample="image group",
     told=("official",),
     pixels=True,
 )
-
-
-def scores(logits: Tensor, labels: Tensor) -> Tensor:
-    """What is measured of each image, in the order of the declared values: float64 [image, value]."""
-    import torch
-    from torch.nn.functional import cross_entropy
-
-    correct = (logits.argmax(1) == labels).double()
-    return torch.stack([correct, cross_entropy(logits.float(), labels, reduction="none").double()], dim=1)
 
 
 @without_gradients
@@ -71,7 +63,7 @@ def corruption(
     seed: int = 0,
     groups: int = 32,
 ) -> pd.DataFrame:
-    """Accuracy and NLL on corrupted images, by corruption and severity, in evaluation mode.
+    """How good predictions of corrupted images are, by corruption and severity, in evaluation mode.
 
     An image's corruption depends on the seed and on its number alone: it is the same for every network.
 
@@ -89,7 +81,11 @@ def corruption(
     Returns:
         A row a corruption, severity and group: corruption, group (of the corruption: "noise", "blur", "weather",
         "digital"), severity (1 to 5), source ("official"; "regenerated" by the definition; "surrogate" for frost made
-        without its photographs), sample (the group of images), images (in it), correct (share, 0 to 1), nll (nats).
+        without its photographs), sample (the group of images), images (in it), and means over the images of the group:
+        correct, top5 (of how many fewer than 5 classes have a larger logit than the label), nll (nats), brier,
+        confident (with a confidence above 0.9), confident_correct (both), gap_0 to gap_9 (confidence minus correctness
+        of those in each of ten bins of confidence); iou and iou90 are of all groups together. `by_corruption` and
+        `by_group` of `harness.readings` make all metrics of them.
 
     Raises:
         HarnessError: no such corruption, images without labels or of more than 8 bits, or published files that lack a
@@ -98,6 +94,7 @@ def corruption(
     import pandas as pd
     import torch
 
+    from harness import metrics
     from harness.corruptions import corrupt, source_of
     from harness.data.standard import Standard
     from harness.probes.common.images import labelled_batches
@@ -105,8 +102,7 @@ def corruption(
     model.eval()
     kinds = [(name, severity) for name in corruptions for severity in SEVERITIES]
     sources = {name: "official" if official else source_of(name) for name in corruptions}
-    counts = torch.zeros(groups, dtype=torch.long)
-    sums = torch.zeros(len(kinds), groups, len(KIND.values), dtype=torch.float64)
+    answers: list[list[Tensor]] = [[] for _ in kinds]
     seen = 0
     for batch, labels in labelled_batches(images):
         standard = Standard(mean, std, batch.device)
@@ -115,25 +111,31 @@ def corruption(
         if official:
             _check_labels(official, mine, labels)
         clean = standard.pixels(batch)
-        group = places % groups
-        counts += group.bincount(minlength=groups)
-        found = []
-        for name, severity in kinds:
+        for found, (name, severity) in zip(answers, kinds, strict=True):
             if official:
                 pixels = official.images(name, severity, mine).to(batch.device)
             else:
                 pixels = corrupt(clean, name, severity, seed=seed, indices=mine)
-            found.append(scores(model(standard.standardise(pixels)), labels))
-        sums.index_add_(1, group, torch.stack(found).cpu())
+            found.append(metrics.per_image(model(standard.standardise(pixels)), labels))
         seen += len(batch)
-    means = sums / counts[:, None]
-    rows = [
-        (name, GROUPS[name], severity, sources[name], sample, count, *means[kind, sample].tolist())
-        for kind, (name, severity) in enumerate(kinds)
-        for sample, count in enumerate(counts.tolist())
-        if count
+    tables = [
+        _of_groups(torch.cat(found), groups).assign(
+            corruption=name, group=GROUPS[name], severity=severity, source=sources[name]
+        )
+        for found, (name, severity) in zip(answers, kinds, strict=True)
     ]
-    return pd.DataFrame(rows, columns=[*KIND.keys, "sample", "images", *KIND.values])
+    return pd.concat(tables, ignore_index=True)[[*KIND.keys, "sample", "images", *KIND.values]]
+
+
+def _of_groups(answers: Tensor, groups: int) -> pd.DataFrame:
+    """A row a group of images: what is measured of it, of what `per_image` gives of all of them."""
+    from harness import metrics, readings
+
+    table = metrics.as_table(answers)
+    group = (table.index % groups).rename("sample")
+    each = corrupted.means_of_images(table).groupby(group)
+    whole = {"iou": readings.iou(table), "iou90": readings.iou90(table)}
+    return each.mean().assign(images=each.size(), **whole).reset_index()
 
 
 def _check_labels(official: Official, numbers: Tensor, labels: Tensor) -> None:

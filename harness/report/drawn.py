@@ -24,7 +24,7 @@ from harness.store.identity import digest
 
 FOLDER = "drawings"  # in the results folder
 HARNESS = Path(__file__).parents[1]
-CODE = ("report/*.py", "report/figures/*.py", "readings.py")
+CODE = ("report/*.py", "report/figures/*.py", "readings/*.py")
 PACKAGES = ("matplotlib", "numpy", "pandas")
 
 

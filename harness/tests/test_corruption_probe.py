@@ -19,10 +19,13 @@ from harness.data.catalogue import DatasetInfo
 from harness.data.standard import Standard
 from harness.engine.execute import execute
 from harness.errors import HarnessError
+from harness.metrics import predictions
 from harness.plan.job import Job
 from harness.plan.wanted import ProbeRequest
 from harness.probes import corruption
 from harness.probes._corruption import CorruptionParameters
+from harness.readings import by_corruption, by_group, robustness, scores
+from harness.readings.corrupted import MEANS, WHOLE
 from harness.store.tables import read_parquet
 
 STANDARD = {"mean": (0.49, 0.48, 0.45), "std": (0.2, 0.21, 0.19)}
@@ -77,7 +80,42 @@ def test_a_share_of_the_images_has_the_rows_that_it_has_among_all(network, pixel
     whole = corruption(network, data, **settings)
     share = corruption(network, [(data[0][0][numbers], labels[numbers])], **settings, numbers=numbers)
     theirs = whole[whole["sample"].isin(numbers.tolist())].reset_index(drop=True)
-    pd.testing.assert_frame_equal(share.drop(columns="sample"), theirs.drop(columns="sample"), rtol=1e-5)
+    of_all = ["sample", "iou", "iou90"]
+    pd.testing.assert_frame_equal(share.drop(columns=of_all), theirs.drop(columns=of_all), rtol=1e-5)
+
+
+@pytest.mark.parametrize("groups", [2, 7, 64])
+def test_every_metric_comes_out_as_of_the_predictions_themselves(groups, pixels):
+    """A network sure of some images and not of others; labels that it often knows."""
+    torch.manual_seed(1)
+    network = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(48, 10))
+    network[2].weight.data *= 100
+    images = torch.cat([pixels, 255 - pixels, pixels.flip(0)])
+    labels = torch.where(torch.arange(len(images)) % 3 == 0, 1, network(standardised(images)).argmax(1))
+    names = ("fog", "contrast", "shot_noise")
+    data = [(standardised(images[start : start + 17]), labels[start : start + 17]) for start in range(0, 60, 17)]
+    found = by_corruption(corruption(network, data, **STANDARD, corruptions=names, groups=groups))
+    assert found[["freq90", "acc90", "unc90"]].agg(lambda column: column.between(0.1, 0.9).sum()).min() > 0
+    assert list(found.index) == [(name, GROUPS[name], severity) for name in names for severity in SEVERITIES]
+    for (name, group, severity), row in found.iterrows():
+        told = predictions(network(standardised(corrupt(images, name, severity, indices=torch.arange(60)))), labels)
+        expected = scores(told)
+        assert row.to_dict() == pytest.approx(expected, rel=1e-5, nan_ok=True), (name, group, severity)
+
+
+def test_means_over_groups_of_corruptions_count_each_alike(network, pixels, labels):
+    names = ("fog", "snow", "contrast")
+    table = corruption(network, [(standardised(pixels), labels)], **STANDARD, corruptions=names, groups=3)
+    kinds, groups = by_corruption(table), by_group(table)
+    assert list(groups.index) == ["weather", "digital", "all"]
+    assert groups.loc["weather", "nll"] == pytest.approx(kinds.loc[["fog", "snow"], "nll"].mean())
+    assert groups.loc["all", "nll"] == pytest.approx(kinds["nll"].mean())
+    assert groups.loc["all", "accuracy"] == pytest.approx(robustness(table))
+    averaged = table.groupby(["corruption", "group", "severity"], sort=False)[[*MEANS, *WHOLE]]
+    weighted = averaged.apply(
+        lambda rows: rows.mul(table.loc[rows.index, "images"], axis=0).sum(min_count=1) / len(pixels)
+    )
+    pd.testing.assert_frame_equal(by_corruption(weighted.reset_index()), kinds)
 
 
 def test_parameters_name_known_corruptions_without_torch():
