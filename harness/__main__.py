@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError, nearest
+from harness.errors import HarnessError, Stopped, nearest
 from harness.plan.catalogue import Catalogue, load_catalogue
 from models.errors import ModelError, UnknownModel
 
@@ -57,6 +57,8 @@ def main() -> None:
             _judge(arguments.results)
         else:
             _models(arguments.pattern, arguments.image_size, arguments.classes)
+    except Stopped as stopped:
+        sys.exit(str(stopped))
     except (HarnessError, ModelError) as error:
         sys.exit(f"error: {error}")
 

@@ -14,6 +14,10 @@ class HarnessError(Exception):
     """A fault of the set-up or of the harness. Never a verdict about a claim."""
 
 
+class Stopped(HarnessError):
+    """Not done, because somebody asked to stop or the time was up: no fault."""
+
+
 class Diverged(HarnessError):
     """A training run met a loss that is not finite."""
 

@@ -18,7 +18,7 @@ from harness.engine.local import run_jobs
 from harness.engine.progress import progress
 from harness.engine.settings import Settings
 from harness.engine.stop import Stop
-from harness.errors import HarnessError
+from harness.errors import HarnessError, Stopped
 from harness.plan.job import Job
 from harness.plan.profile import Profile
 from harness.plan.run import ModelSpec
@@ -80,7 +80,8 @@ def build_up_network(wish: Wish, stop: Stop, compute: Callable[[list[Job]], None
         compute: what trains and measures jobs; by default worker processes on this machine.
 
     Raises:
-        HarnessError: no MSA fits the network, a run failed, or asked to stop.
+        HarnessError: no MSA fits the network, or a run failed.
+        Stopped: asked to.
     """
     store = Store(wish.store)
     dataset = load_dataset(wish.dataset, store, data_root=wish.data_root)
@@ -99,7 +100,7 @@ def build_up_network(wish: Wish, stop: Stop, compute: Callable[[list[Job]], None
         record.tested = _test(bench, record, dataset)
     except Interrupted:
         write_record(wish.results, record)
-        raise HarnessError("stopped; the same command goes on and trains nothing twice") from None
+        raise Stopped("stopped; the same command goes on and trains nothing twice") from None
     print(*record.conclusion(), sep="\n")
     write_record(wish.results, record)
     print(f"page: {write_page(wish.results, record)}")

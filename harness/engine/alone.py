@@ -12,7 +12,7 @@ from harness.engine.execute import execute
 from harness.engine.progress import progress
 from harness.engine.settings import Watcher, choose_device, prepare
 from harness.engine.stop import Stop, stop_on_signals
-from harness.errors import HarnessError, nearest
+from harness.errors import HarnessError, Stopped, nearest
 from harness.plan.case import Case
 from harness.plan.job import Job
 from harness.plan.plan import duration, wanted_epochs
@@ -57,7 +57,7 @@ def train_one(arguments: Namespace) -> None:
                     group=group,
                 )
             except Interrupted:
-                raise HarnessError(f"stopped; the same command continues {run}") from None
+                raise Stopped(f"stopped; the same command continues {run}") from None
             if watcher and not trained_already:
                 watcher.finished(job, None)
         if group.leads:
