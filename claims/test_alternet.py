@@ -80,6 +80,12 @@ def test_D3_alternet_beats_resnets_of_its_depth_and_of_its_size(claim: Effects) 
         claim.effect(f"AlterNet above pre-activation ResNet of equal {at}", "alternet", accuracy, minus=role)
 
 
+@pytest.mark.claim("D3", part="robustness", roles=["alternet", *SIZES], probes=["corruption"])
+def test_D3_alternet_is_more_robust_than_resnets_of_its_depth_and_of_its_size(claim: Effects) -> None:
+    for at, role in claim.study("size").items():
+        claim.effect(f"AlterNet above pre-activation ResNet of equal {at}", "alternet", robustness_percent, minus=role)
+
+
 @pytest.mark.claim("D3", part="place", roles=[ENDS, MODEL_END, STARTS], probes=["prediction"])
 def test_D3_msas_belong_at_the_ends_of_stages(claim: Effects) -> None:
     where = claim.study("where")

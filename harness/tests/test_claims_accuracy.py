@@ -24,6 +24,7 @@ BETTER = {
     ("A4", "robustness"): {"alternet": 0.9},
     ("A5", None): {"alternet": 0.9},
     ("D3", "size"): {"alternet": 0.9},
+    ("D3", "robustness"): {"alternet": 0.9},
     ("D3", "place"): {"alternet at stage ends": 0.9},
     ("S5", None): {"alternet at stage ends": 0.9},
     ("L10", None): {"conv_vit at 5": 0.9},
