@@ -49,16 +49,21 @@ clean: ## remove the environment; results stay
 # `ray` is installed only where it is asked for: it is large.
 EXTRAS := $(if $(filter ray,$(ENGINE)),[ray])
 
+# pip would compile all of torch's and scipy's thousands of modules, which takes as long as unpacking them. What is
+# imported is compiled once, here, even where the environment says to keep no bytecode.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable
+
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, not " + sys.version.split()[0])'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.$(EXTRAS)'
+	$(PIP) '.$(EXTRAS)'
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -c 'import matplotlib.pyplot, pandas, scipy.stats, timm, torch'
 	@touch $@
 
 .venv/testing: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	$(PIP) '.[test]'
 	@touch $@
 
 .venv/linting: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[lint]'
+	$(PIP) '.[lint]'
 	@touch $@
