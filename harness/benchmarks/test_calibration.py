@@ -1,6 +1,6 @@
 """How often the judge errs: reproductions with a known truth through all of it. Prints a row a cell.
 
-    pytest harness/benchmarks/test_calibration.py --benchmark-only -s
+    pytest harness/benchmarks/test_calibration.py -m slow --benchmark-only -s
 
 False `reproduced`: one effect lies at its null, all others far above. False `contradicted`: every effect is as the
 claim says, by the smallest margin there is: none. A cell is bad where either exceeds 3 %.
