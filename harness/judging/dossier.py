@@ -30,7 +30,7 @@ from harness.judging.verdict import by_protocol, unmet
 from harness.judging.weigh import Judged
 from harness.plan.case import NO_DATA, Case
 from harness.plan.catalogue import Catalogue, Rule
-from harness.plan.run import Run
+from harness.plan.run import Run, training_meta
 from harness.plan.wanted import ProbeRequest
 from harness.store import Store
 from harness.store.provenance import commit, versions
@@ -173,4 +173,4 @@ class Dossier:
     def _training(self, run: Run, requests: Sequence[ProbeRequest]) -> dict[str, Any] | None:
         """What is known of a training: of its end, or of the last weights that were wanted of it."""
         wanted = sorted({request.epoch for request in requests}, key=lambda epoch: (epoch is not None, -(epoch or 0)))
-        return next((meta for epoch in wanted if (meta := self.ground.store.meta(run.weights_key(epoch)))), None)
+        return next((meta for epoch in wanted if (meta := training_meta(self.ground.store, run, epoch))), None)

@@ -10,7 +10,7 @@ from itertools import product
 from harness.plan.case import Case
 from harness.plan.job import Job
 from harness.plan.profile import Profile
-from harness.plan.run import Run, missing_weights
+from harness.plan.run import FINISHED, TOLD, Run, missing_weights
 from harness.plan.wanted import ProbeRequest
 from harness.store import Store
 
@@ -23,6 +23,8 @@ class Item:
 
     Attributes:
         roles: that it plays; runs that differ in their recipe alone differ for a reader in nothing else.
+        trained: whether the weights are there that `missing` is to be measured of.
+        wanted: epochs behind the warm-up whose weights are needed, or kept on the way there.
         images: that training goes through, each as often as there are epochs.
         seconds: that it may take; None where there is nothing to go by.
     """
@@ -38,13 +40,14 @@ class Item:
 
     @property
     def epochs(self) -> int:
-        """Of training, warm-up included, until all that is wanted is there."""
+        """Of training, warm-up included, until all that is wanted is there; 0 where nothing is."""
         recipe = self.run.recipe
-        return recipe.warmup_epochs + max(recipe.epochs if each is None else each for each in self.wanted)
+        ends = [recipe.epochs if each is None else each for each in self.wanted]
+        return recipe.warmup_epochs + max(ends) if ends else 0
 
     @property
     def job(self) -> Job | None:
-        if self.trained and not self.missing:
+        if not self.missing:
             return None
         return Job(self.run, self.missing, not self.trained, self.wanted, label=f"{self.part}: {self.run}")
 
@@ -85,9 +88,11 @@ def make_plan(cases: Iterable[Case], fingerprints: dict[str, str], store: Store)
     for run, requests, roles, case in everything.values():
         profile = case.profile
         parts = tuple(sorted(roles, key=[*profile.roles, *profile.variants].index))
-        wanted = wanted_epochs(run, requests.values(), profile)
-        trained = not missing_weights(store, run, wanted)
         missing = tuple(request for key, request in requests.items() if store.read(key) is None)
+        # Measurements outlive weights: those of a run of which all is measured may be gone.
+        measured = {request.epoch for request in missing}
+        trained = not missing_weights(store, run, measured)
+        wanted = tuple(measured) if trained else wanted_epochs(run, missing, profile)
         speed = speeds.get((str(run.model), run.dataset)) or profile.throughput.get(run.model.name)
         item = Item(run, parts, tuple(requests.values()), trained, missing, wanted, 0, None)
         images = (run.train_images or profile.train_size(run.dataset, case.available)) * item.epochs
@@ -107,7 +112,7 @@ def measured_speeds(store: Store) -> dict[tuple[str, str], float]:
     """(model, data set) -> images a second of a training that this store holds."""
     speeds = {}
     for folder in store.keys("runs"):
-        meta = store.meta(f"{folder}/final")
+        meta = store.meta(f"{folder}/{FINISHED}") or store.meta(f"{folder}/{FINISHED}{TOLD}")
         if meta and meta["images_per_second"]:
             earlier = Run.model_validate(meta["run"])
             speeds[str(earlier.model), earlier.dataset] = meta["images_per_second"]

@@ -59,6 +59,10 @@ class ModelSpec(BaseModel):
         return f"{shown.name}({arguments})" if arguments else shown.name
 
 
+FINISHED = "final"  # weights
+TOLD = "-told"  # of weights that were removed: the course of their training, and what is known of it
+
+
 class Run(BaseModel):
     """Model × data set × recipe × seed. Two runs with the same `run_id` are the same training.
 
@@ -93,11 +97,15 @@ class Run(BaseModel):
     @property
     def checkpoint_key(self) -> str:
         """Where the finished checkpoint is kept."""
-        return f"{self.folder}/final"
+        return f"{self.folder}/{FINISHED}"
 
     def weights_key(self, epoch: int | None) -> str:
         """Where the weights after so many epochs behind the warm-up are kept if asked for; None for the finished."""
         return self.checkpoint_key if epoch is None else f"{self.folder}/epoch-{epoch:04d}"
+
+    def told_key(self, epoch: int | None) -> str:
+        """Where the course of the training and what is known of it stay when these weights are removed."""
+        return self.weights_key(epoch) + TOLD
 
     def __str__(self) -> str:
         return f"{self.model} on {self.dataset}, seed {self.seed}"
@@ -106,6 +114,11 @@ class Run(BaseModel):
 def missing_weights(store: Store, run: Run, wanted: Iterable[int | None]) -> list[int | None]:
     """Those of the wanted weights of a run that the store lacks: epochs behind the warm-up, None for the finished."""
     return [epoch for epoch in wanted if store.read(run.weights_key(epoch)) is None]
+
+
+def training_meta(store: Store, run: Run, epoch: int | None) -> dict[str, Any] | None:
+    """What is known of a training until then: run, seconds, images_per_second, device, versions; None of none."""
+    return store.meta(run.weights_key(epoch)) or store.meta(run.told_key(epoch))
 
 
 def source_of(model: ModelSpec) -> str | None:
