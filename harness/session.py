@@ -28,8 +28,10 @@ from harness.judging.verdict import seeds_to_decide
 from harness.judging.weigh import too_small
 from harness.plan.case import Case
 from harness.plan.catalogue import Catalogue
+from harness.plan.describe import costs, describe, duration
+from harness.plan.estimate import finish_times, reached
 from harness.plan.job import Job
-from harness.plan.plan import UNSEEN, Plan, describe, make_plan
+from harness.plan.plan import UNSEEN, Plan, make_plan
 from harness.plan.profile import Profile
 from harness.store import Interrupted, Store
 from harness.store.files import try_writing
@@ -150,7 +152,10 @@ class Session:
         self.open_data((case for case, _ in asked), offline=True)
         self.fingerprints |= dict.fromkeys(self.unavailable, UNSEEN)
         ahead = [(case, look) for case, test in asked if (look := self._ahead(case, test))]
-        lines = [describe(self.plan(ahead), self.options.jobs or cores())]
+        plan, workers = self.plan(ahead), self.options.jobs or cores()
+        lines = [*self._costs(ahead), describe(plan, workers)]
+        if self.options.budget is not None:
+            lines.append(self._reached(ahead, plan, workers, self.options.budget))
         if len(ahead) < len(asked):
             lines.append(f"{len(asked) - len(ahead)} of {len(asked)} cases need nothing more")
         later = [(case, look) for case, look in ahead if look.number]
@@ -162,6 +167,29 @@ class Session:
                 f"looked up in the store, since the data are not here: {reason}"
             )
         return "\n".join(lines)
+
+    def _costs(self, ahead: list[tuple[Case, Look]]) -> list[str]:
+        """What each claim would take alone, and each headline; what several need counts for each of them."""
+        by_claim, by_group = dict[str, list[tuple[Case, Look]]](), dict[str, list[tuple[Case, Look]]]()
+        for case, look in ahead:
+            by_claim.setdefault(case.claim, []).append((case, look))
+            by_group.setdefault(self.catalogue[case.claim].group, []).append((case, look))
+        seconds = {claim: self.plan(pairs).seconds for claim, pairs in by_claim.items()}
+        whole = {group: self.plan(pairs).seconds for group, pairs in by_group.items()}
+        return costs(seconds, whole, {claim: self.catalogue[claim].group for claim in by_claim})
+
+    def _reached(self, ahead: list[tuple[Case, Look]], plan: Plan, workers: int, budget: float) -> str:
+        """Which cases would have their look within the budget."""
+        jobs = [item for item in plan.items if item.job]
+        times = finish_times([item.seconds for item in jobs], workers)
+        ends = {item.run.run_id: end for item, end in zip(jobs, times, strict=True)}
+        needs = {
+            (case.claim, case.name): {item.run.run_id for item in self.plan([(case, look)]).items if item.job}
+            for case, look in ahead
+        }
+        found = reached(needs, ends, _usable(budget))
+        names = ", ".join(dict.fromkeys(claim for claim, _ in found)) or "none"
+        return f"--budget {duration(budget)} would reach {len(found)} of {len(ahead)} cases: {names}"
 
     def claim_folders(self, asked: Sequence[Asked]) -> None:
         """Before anything is trained: results and store can be written, and the results are of nothing else.
@@ -247,7 +275,7 @@ class Session:
                 return 0.0
             earlier = self.looks(case)[look.number - 1]
             judged = self.trial(case, tests[case.claim, case.name]).judged(earlier)
-            seconds = sum(item.seconds or 0.0 for item in self.plan([pair]).items if item.job)
+            seconds = sum(item.seconds for item in self.plan([pair]).items if item.job)
             return seconds * seeds_to_decide(judged.effects, look)
 
         return sorted(ahead, key=cost)
@@ -263,9 +291,8 @@ class Session:
         return too_small(self.catalogue[case.claim].rule(case.part), case.dataset) if case.roles else None
 
     def _deadline(self) -> float | None:
-        """Before the budget's end, so that there is time left to judge and report."""
         budget = self.options.budget
-        return None if budget is None else self.began + budget - min(20.0, budget / 10)
+        return None if budget is None else self.began + _usable(budget)
 
     def look(self, case: Case, test: Test) -> Look:
         """The look at which the case is to be judged: the first that decides, or the last that is there.
@@ -303,6 +330,11 @@ class Session:
 def cores() -> int:
     """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _usable(budget: float) -> float:
+    """Of the seconds of a budget, so that there is time left to judge and report."""
+    return budget - min(20.0, budget / 10)
 
 
 def _absolute(path: Path | None) -> Path | None:

@@ -14,8 +14,9 @@ from harness.engine.settings import Watcher, choose_device, prepare
 from harness.engine.stop import Stop, stop_on_signals
 from harness.errors import HarnessError, Stopped, nearest
 from harness.plan.case import Case
+from harness.plan.describe import duration
 from harness.plan.job import Job
-from harness.plan.plan import duration, wanted_epochs
+from harness.plan.plan import wanted_epochs
 from harness.plan.profile import Profile, load_profile
 from harness.plan.run import Run, missing_weights
 from harness.plan.wanted import ProbeRequest, wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -125,10 +126,12 @@ def measure(
     where = {"device": hardware(device), "versions": versions()}
     if kind.ledger:  # what another machine or version has found is not continued here
         parameters |= {"ledger": Ledger(store.ledger(key), canonical_json([key, where])), "should_stop": should_stop}
+    began = time.monotonic()
     table = getattr(harness.probes, request.probe)(model, _while_wanted(batches, should_stop, run), **parameters)
     meta = {
         "run": str(run),
         "request": request.model_dump(mode="json"),
+        "seconds": time.monotonic() - began,
         **where,
     }
     store.write(key, {"table.parquet": to_parquet(table)}, meta)

@@ -7,8 +7,8 @@ import time
 from contextlib import AbstractContextManager
 from typing import Any, TextIO
 
+from harness.plan.describe import duration
 from harness.plan.job import Job
-from harness.plan.plan import duration
 
 LINE_EVERY_SECONDS = 10.0
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 from harness.plan.case import Case
+from harness.plan.estimate import measured_speeds
 from harness.plan.job import Job
 from harness.plan.profile import Profile
-from harness.plan.run import FINISHED, TOLD, Run, missing_weights
+from harness.plan.run import Run, missing_weights
 from harness.plan.wanted import ProbeRequest
 from harness.store import Store
 
@@ -26,7 +26,8 @@ class Item:
         trained: whether the weights are there that `missing` is to be measured of.
         wanted: epochs behind the warm-up whose weights are needed, or kept on the way there.
         images: that training goes through, each as often as there are epochs.
-        seconds: that it may take; None where there is nothing to go by.
+        training: seconds that it may take; None where there is nothing to go by.
+        measuring: seconds of what is missing; None likewise.
     """
 
     run: Run
@@ -36,14 +37,17 @@ class Item:
     missing: tuple[ProbeRequest, ...]
     wanted: tuple[int | None, ...]
     images: int
-    seconds: float | None
+    training: float | None
+    measuring: float | None
 
     @property
     def epochs(self) -> int:
-        """Of training, warm-up included, until all that is wanted is there; 0 where nothing is."""
-        recipe = self.run.recipe
-        ends = [recipe.epochs if each is None else each for each in self.wanted]
-        return recipe.warmup_epochs + max(ends) if ends else 0
+        return epochs_until(self.run, self.wanted)
+
+    @property
+    def seconds(self) -> float:
+        """Of all that is to be done, as far as it can be told."""
+        return (self.training or 0.0) + (self.measuring or 0.0)
 
     @property
     def job(self) -> Job | None:
@@ -67,6 +71,11 @@ class Plan:
     @property
     def jobs(self) -> list[Job]:
         return [item.job for item in self.items if item.job]
+
+    @property
+    def seconds(self) -> float:
+        """Of one worker that does all of it, as far as it can be told."""
+        return sum(item.seconds for item in self.items)
 
 
 def make_plan(cases: Iterable[Case], fingerprints: dict[str, str], store: Store) -> Plan:
@@ -93,11 +102,18 @@ def make_plan(cases: Iterable[Case], fingerprints: dict[str, str], store: Store)
         measured = {request.epoch for request in missing}
         trained = not missing_weights(store, run, measured)
         wanted = tuple(measured) if trained else wanted_epochs(run, missing, profile)
-        speed = speeds.get((str(run.model), run.dataset)) or profile.throughput.get(run.model.name)
-        item = Item(run, parts, tuple(requests.values()), trained, missing, wanted, 0, None)
-        images = (run.train_images or profile.train_size(run.dataset, case.available)) * item.epochs
-        items.append(replace(item, images=images, seconds=images / speed if speed else None))
+        each = run.train_images or profile.train_size(run.dataset, case.available)
+        images = 0 if trained else each * epochs_until(run, wanted)
+        training = speeds.of_training(run, profile, images)
+        measuring = speeds.of_probes(run, missing, profile)
+        items.append(Item(run, parts, tuple(requests.values()), trained, missing, wanted, images, training, measuring))
     return Plan(tuple(items))
+
+
+def epochs_until(run: Run, wanted: Iterable[int | None]) -> int:
+    """Of training, warm-up included, until all that is wanted is there; 0 where nothing is."""
+    ends = [run.recipe.epochs if each is None else each for each in wanted]
+    return run.recipe.warmup_epochs + max(ends) if ends else 0
 
 
 def wanted_epochs(run: Run, requests: Iterable[ProbeRequest], profile: Profile) -> tuple[int | None, ...]:
@@ -106,55 +122,3 @@ def wanted_epochs(run: Run, requests: Iterable[ProbeRequest], profile: Profile) 
     last = run.recipe.epochs if None in measured else max(epoch for epoch in measured if epoch is not None)
     kept = {epoch for epoch in profile.keep if epoch <= last and run.recipe.epochs}
     return tuple(sorted(measured | kept, key=lambda epoch: run.recipe.epochs if epoch is None else epoch))
-
-
-def measured_speeds(store: Store) -> dict[tuple[str, str], float]:
-    """(model, data set) -> images a second of a training that this store holds."""
-    speeds = {}
-    for folder in store.keys("runs"):
-        meta = store.meta(f"{folder}/{FINISHED}") or store.meta(f"{folder}/{FINISHED}{TOLD}")
-        if meta and meta["images_per_second"]:
-            earlier = Run.model_validate(meta["run"])
-            speeds[str(earlier.model), earlier.dataset] = meta["images_per_second"]
-    return speeds
-
-
-def describe(plan: Plan, workers: int) -> str:
-    """The plan as text: a line a run, then the sums."""
-    players = [f"{item.part}: {item.run.model}" for item in plan.items]
-    width = max(map(len, ["role: model", *players]))
-    head = f"{'role: model':<{width}}  {'data set':<10}{'seed':>5}  {'training':<12}{'about':>9}"
-    lines = [f"{'run':<18}{head}  probes missing"]
-    for item, player in zip(plan.items, players, strict=True):
-        run = item.run
-        training = "cached" if item.trained else f"{item.epochs} epochs" if item.epochs else "none"
-        counts = Counter(request.probe for request in item.missing)
-        probes = ", ".join(f"{name} ×{n}" if n > 1 else name for name, n in counts.items()) or "none"
-        about = duration(item.seconds) if item.epochs and not item.trained else ""
-        name = "?" if run.fingerprint == UNSEEN else run.run_id
-        row = f"{player:<{width}}  {run.dataset:<10}{run.seed:>5}  {training:<12}{about:>9}"
-        lines.append(f"{name:<18}{row}  {probes}")
-    to_train = [item for item in plan.items if not item.trained and item.epochs]
-    measurements = sum(len(item.missing) for item in plan.items)
-    sums = f"{len(plan.items)} runs, {len(to_train)} to train; {measurements} measurements to make; "
-    return "\n".join([*lines, sums + _time(to_train, max(workers, 1))])
-
-
-def _time(to_train: list[Item], workers: int) -> str:
-    """What the trainings take together; for those of which nothing is known, what they have to go through."""
-    known = [item.seconds for item in to_train if item.seconds is not None]
-    unknown = [item.images for item in to_train if item.seconds is None]
-    text = f"about {duration(sum(known) / workers)} with {workers} worker{'s' if workers > 1 else ''}"
-    if not unknown:
-        return text
-    rest = f"{len(unknown)} runs of models that were never trained here, {sum(unknown) / 1e6:,.1f} million images"
-    return f"{text}, not counting {rest}" if known else f"time unknown: {rest}"
-
-
-def duration(seconds: float | None) -> str:
-    """`12 s`, `3.4 min`, `5.1 h`, or `unknown`."""
-    if seconds is None:
-        return "unknown"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 from harness.corruptions.constants import CORRUPTIONS, GROUPS, SEVERITIES
 from harness.errors import HarnessError, nearest
 from harness.probes.common import without_gradients
-from harness.probes.common.declaration import GroupedParameters, ProbeKind
+from harness.probes.common.declaration import FORWARD, GroupedParameters, ProbeKind
 from harness.readings import corrupted
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ KIND = ProbeKind(
     sample="image group",
     told=("official",),
     pixels=True,
+    work=lambda p: 2 * FORWARD * len(SEVERITIES) * len(p.corruptions),  # making one takes as long as looking at it
 )
 
 

@@ -62,6 +62,7 @@ KIND = ProbeKind(
     told=("augment", "augmentation", "convention", "batchnorm"),
     split="train",
     l2=True,
+    work=lambda parameters: 60.0,  # products with the Hessian, until five values are sharp
 )
 
 

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from harness.errors import HarnessError, nearest
 from harness.probes.common import without_gradients
-from harness.probes.common.declaration import ProbeKind, TrainingParameters
+from harness.probes.common.declaration import FORWARD, ProbeKind, TrainingParameters
 from harness.store import Interrupted
 from harness.store.identity import subseed
 from harness.store.ledger import Ledger
@@ -61,6 +61,7 @@ KIND = ProbeKind(
     told=("augment", "normalisation", "batchnorm"),
     split="train",
     l2=True,
+    work=lambda p: FORWARD * p.points**2 * p.directions * (2 if p.batchnorm == "fresh" else 1),
     ledger=True,
 )
 

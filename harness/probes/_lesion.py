@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
 from harness.probes.common import without_gradients
-from harness.probes.common.declaration import UNIT, GroupedParameters, ProbeKind
+from harness.probes.common.declaration import FORWARD, UNIT, GroupedParameters, ProbeKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +27,7 @@ KIND = ProbeKind(
     keys=(*UNIT, "part"),
     values=("accuracy", "delta_accuracy"),
     sample="image group",
+    work=lambda parameters: 20 * FORWARD,  # of about so many units
 )
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from harness.probes.common import without_gradients
-from harness.probes.common.declaration import GroupedParameters, ProbeKind
+from harness.probes.common.declaration import FORWARD, GroupedParameters, ProbeKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +56,7 @@ KIND = ProbeKind(
     values=("accuracy", "delta_accuracy"),
     sample="image group",
     told=("shape", "half"),
+    work=lambda p: FORWARD * (1 + len(p.amplitudes) / p.window),
 )
 
 

@@ -34,6 +34,7 @@ KIND = ProbeKind(
     sample="step",
     split="train",
     clocked=True,
+    work=lambda p: 3.0 * p.repetitions,  # of the network and two blocks
 )
 
 

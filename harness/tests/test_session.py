@@ -71,9 +71,9 @@ def test_shares_times_and_deviations_reckon_with_the_images_that_are_there(sessi
     opened, case = session(tmp_path / "data")
     opened.open_data([case])
     whole, little, *untrained = opened.plan([(case, ONE)]).items
-    assert [(item.run.train_images, item.seconds) for item in untrained] == [(None, 0), (50, 0)]
+    assert [(item.run.train_images, item.training) for item in untrained] == [(None, 0), (50, 0)]
     assert (whole.run.train_images, little.run.train_images) == (None, 50)
-    assert (whole.seconds, little.seconds) == (200 * 4 / 100, 50 * 4 / 100)
+    assert (whole.training, little.training) == (200 * 4 / 100, 50 * 4 / 100)
     judged = opened.dossier(case, None).case
     assert judged.run("vit_little", 0, opened.fingerprints["cifar100"]).run_id == little.run.run_id
     title = "CIFAR-100 (200 + 100 of 50,000 + 10,000 images)"
@@ -92,7 +92,7 @@ def test_a_complete_data_set_changes_no_run(session):
 
 def test_the_plan_without_data_counts_what_the_published_data_would_cost(session, tmp_path):
     opened, case = session(tmp_path / "nothing")
-    *rows, sums, where = opened.describe_plan([(case, no_test)]).splitlines()
+    costs, empty, *rows, sums, where = opened.describe_plan([(case, no_test)]).splitlines()
     assert [row.split()[:4] for row in rows] == [
         ["run", "role:", "model", "data"],
         ["?", "vit:", "vit_mini", "cifar100"],
@@ -100,12 +100,21 @@ def test_the_plan_without_data_counts_what_the_published_data_would_cost(session
         ["?", "untrained", "vit:", "vit_mini"],
         ["?", "untrained", "vit_little:", "vit_mini"],
     ]
-    # 4 epochs at 100 images a second: of 50,000 images and of a quarter of them
-    assert sums == "4 runs, 2 to train; 6 measurements to make; about 41.7 min with 1 worker"
+    # 4 epochs at 100 images a second, of 50,000 images and of a quarter of them; and 4 times 10,000 and twice 1,000
+    # test images, each of which takes a quarter of that
+    assert sums == "4 runs, 2 to train; 6 measurements to make; about 43.4 min with 1 worker, 4% of it measuring"
+    assert (costs, empty) == ("lowpass:      43.4 min of one worker; alone F2 43.4 min", "")
     assert where.startswith(
         "cifar100: counted with its 50,000 published training images and not looked up in the store"
     )
     assert not (tmp_path / "store").exists()
+
+
+def test_the_plan_says_what_a_budget_reaches(session, tmp_path):
+    opened, case = session(tmp_path / "nothing", budget=3600.0)
+    assert opened.describe_plan([(case, no_test)]).splitlines()[-2] == "--budget 60.0 min would reach 1 of 1 cases: F2"
+    opened, case = session(tmp_path / "nothing", budget=600.0)
+    assert opened.describe_plan([(case, no_test)]).splitlines()[-2].endswith("would reach 0 of 1 cases: none")
 
 
 def test_jobs_are_told_apart_by_the_roles_that_they_play(session, tmp_path):

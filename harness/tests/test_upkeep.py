@@ -8,8 +8,9 @@ import torch
 from harness.engine.execute import execute
 from harness.errors import HarnessError
 from harness.plan.cast import Player
+from harness.plan.estimate import measured_speeds
 from harness.plan.job import Job
-from harness.plan.plan import make_plan, measured_speeds
+from harness.plan.plan import make_plan
 from harness.plan.profile import load_profile
 from harness.plan.run import missing_weights, training_meta
 from harness.plan.upkeep import contents, strip, take_in

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -49,6 +50,9 @@ class TrainingParameters(Parameters):
     seed: int = Field(default=0, description="of the images and their augmentation")
 
 
+FORWARD = 0.25  # a forward pass of an image, in what a training step takes for it
+
+
 class ProbeKind(BaseModel):
     """What is known of a probe before it runs.
 
@@ -65,6 +69,7 @@ class ProbeKind(BaseModel):
         l2: whether it measures NLL + l2, and so takes the weight decay of the run.
         clocked: whether its numbers are times, which no two measurements have alike.
         ledger: whether it goes on where it was stopped, from a ledger of what it had found.
+        work: what it takes for one image with these parameters, in what a training step does; for estimates of time.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -82,6 +87,7 @@ class ProbeKind(BaseModel):
     l2: bool = False
     ledger: bool = False
     clocked: bool = False
+    work: Callable[[Any], float] = lambda parameters: FORWARD
 
     @property
     def of_units(self) -> bool:
