@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -57,8 +58,21 @@ class Worker:
 
 
 def run_jobs(jobs: list[Job], settings: Settings, stop: Stop, watcher: Watcher) -> Outcome:
-    """Run all jobs, or as many as there is time for. Workers that die fail the job they had, and are replaced."""
-    outcome, waiting, workers = Outcome(), list(reversed(jobs)), list[Worker]()
+    """Run all jobs, or as many as there is time for. A worker that dies is replaced.
+
+    What failed for a cause that may pass (a worker that died, memory that was short) is tried once more, when all
+    others have been begun; its last epoch is in the store.
+    """
+    outcome, waiting, workers, tried = Outcome(), deque(jobs), list[Worker](), set[str]()
+
+    def once_more(job: Job, failure: str) -> bool:
+        if job.run.run_id in tried:
+            return False
+        tried.add(job.run.run_id)
+        waiting.append(job)
+        watcher.say(f"{failure}; it is tried once more")
+        return True
+
     settings.logs.mkdir(parents=True, exist_ok=True)
     try:
         while True:
@@ -67,13 +81,13 @@ def run_jobs(jobs: list[Job], settings: Settings, stop: Stop, watcher: Watcher) 
                 for worker in workers:
                     worker.stop()
             while waiting and not outcome.stopped and (free := _free(workers, settings)):
-                free.hand(waiting.pop())
+                free.hand(waiting.popleft())
             if not any(worker.job for worker in workers):
                 break
             wait([handle for worker in workers for handle in (worker.channel, worker.process.sentinel)], LOOK_SECONDS)
             for worker in workers:
                 for event in worker.events():
-                    _handle(worker, event, outcome, watcher)
+                    _handle(worker, event, outcome, watcher, once_more)
             workers = [worker for worker in workers if not worker.ended]
     except BaseException:  # interrupted at once: whatever they are doing, the store survives it
         for worker in workers:
@@ -103,7 +117,13 @@ def _free(workers: list[Worker], settings: Settings) -> Worker | None:
     return worker
 
 
-def _handle(worker: Worker, event: dict[str, Any], outcome: Outcome, watcher: Watcher) -> None:
+def _handle(
+    worker: Worker,
+    event: dict[str, Any],
+    outcome: Outcome,
+    watcher: Watcher,
+    once_more: Callable[[Job, str], bool],
+) -> None:
     job = worker.job
     if "say" in event:
         watcher.say(event["say"])
@@ -116,9 +136,10 @@ def _handle(worker: Worker, event: dict[str, Any], outcome: Outcome, watcher: Wa
         watcher.finished(job, None)
         worker.job = None
     elif "died" in event or "failed" in event:
-        failure = event.get("failed") or f"{job.run}: the worker ended with status {event['died']}; see {worker.log}"
-        outcome.failed[job.run.run_id] = failure
-        watcher.finished(job, failure)
+        failure = event.get("failed") or f"{job}: the worker ended with status {event['died']}; see {worker.log}"
         worker.job = None
+        if not (("died" in event or event["may_pass"]) and once_more(job, failure)):
+            outcome.failed[job.run.run_id] = failure
+            watcher.finished(job, failure)
     else:
         watcher.update(job, event)

@@ -22,7 +22,11 @@ from harness.store import Interrupted, Store
 
 
 def serve(channel: Connection, settings: Settings) -> None:
-    """Do jobs until None comes. Of each: any number of events, and last `done`, `stopped` or `failed`."""
+    """Do jobs until None comes. Of each: any number of events, and last `done`, `stopped` or `failed` (and then whether
+    it may_pass).
+    """
+    import torch
+
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
@@ -59,7 +63,17 @@ def serve(channel: Connection, settings: Settings) -> None:
         except Interrupted:
             send({"stopped": True})
         except HarnessError as error:
-            send({"failed": str(error)})
+            send({"failed": str(error), "may_pass": False})
         except Exception as error:  # a bug or a fault of the machine: this job's, not the whole session's
             traceback.print_exc()
-            send({"failed": f"{job.run}: {type(error).__name__}: {str(error) or 'no message'}"})
+            short = is_short_of_memory(error)
+            if short and device.type == "cuda":
+                torch.cuda.empty_cache()
+            send({"failed": f"{job.run}: {type(error).__name__}: {str(error) or 'no message'}", "may_pass": short})
+
+
+def is_short_of_memory(error: Exception) -> bool:
+    """Of a GPU or of this machine: it may go when others are done."""
+    import torch
+
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -6,12 +6,14 @@ import os
 import time
 
 import pytest
+import torch
 
 from harness.engine import engine_named
 from harness.engine.local import run_jobs as run_locally
 from harness.engine.progress import Lines
 from harness.engine.settings import Settings
 from harness.engine.stop import Stop
+from harness.engine.worker import is_short_of_memory
 from harness.errors import HarnessError
 from harness.plan.job import Job
 from harness.plan.wanted import ProbeRequest
@@ -75,6 +77,19 @@ def test_a_job_that_fails_fails_alone(engine, settings, make_run):
     assert list(outcome.failed) == [bad.run.run_id]
     assert "do not fill one batch of 1000" in outcome.failed[bad.run.run_id]
     assert watch.ended[str(good.run)] is None
+
+
+def test_only_a_shortage_of_memory_may_pass():
+    short = [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), short_of_memory_here()]
+    assert all(map(is_short_of_memory, short))
+    assert not any(map(is_short_of_memory, [RuntimeError("shapes"), HarnessError("diverged"), OSError("disk")]))
+
+
+def short_of_memory_here():
+    try:
+        torch.empty(2**60, dtype=torch.uint8)
+    except RuntimeError as error:
+        return error
 
 
 class WhenKept(Stop):

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -106,17 +107,33 @@ def test_a_session_killed_alone_takes_its_workers_along_and_they_keep_their_stat
 
 
 @on_linux
-def test_a_worker_that_is_killed_fails_its_run_and_the_next_call_continues(tmp_path):
+def test_a_worker_that_is_killed_is_replaced_and_its_run_tried_once_more_from_its_last_epoch(tmp_path):
     place = write_project(tmp_path, epochs=60)
     process = start(place)
     until(lambda: states(place), process)
-    for worker in workers(place):
+    first = workers(place)
+    for worker in first:
         os.kill(worker, signal.SIGKILL)
-    output = finish(process, status=3)
+    output = finish(process)
     assert "the worker ended with status -9; see " in output
+    assert output.count("; it is tried once more") == len(first)
+    assert len(effects(place)["F1"]) == 1
+    assert len(final_weights(place)) == 4
+
+
+@on_linux
+def test_runs_whose_workers_are_killed_twice_fail_and_the_next_call_continues(tmp_path):
+    place = write_project(tmp_path, epochs=2)
+    process = start(place)
+    while process.poll() is None:
+        for worker in workers(place):
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+        time.sleep(0.05)
+    output = finish(process, status=3)
+    assert output.count("; it is tried once more") == 4  # two networks of two seeds
+    assert output.count("the worker ended with status -9; see ") >= 8
     assert effects(place) == {"F1": []}
-    kept = min(int(path.name.removeprefix("step-")) for path in states(place))
-    assert kept > 0
     finish(start(place))
     assert len(effects(place)["F1"]) == 1
     assert len(final_weights(place)) == 4
