@@ -15,7 +15,7 @@ from harness.data import dataset_info, load_dataset
 from harness.engine import engine_named
 from harness.engine.check import checked_device
 from harness.engine.progress import progress
-from harness.engine.settings import Outcome, Settings
+from harness.engine.settings import Outcome, Settings, workers_on
 from harness.engine.stop import Stop, stop_on_signals
 from harness.errors import HarnessError
 from harness.judging.dossier import Dossier, Ground
@@ -54,7 +54,7 @@ class Options:
     device: str
     engine: str
     budget: float | None  # seconds
-    jobs: int | None  # runs side by side; None: one a core, or one on the GPU
+    jobs: int | None  # runs side by side, on each GPU where there are some; None: one a core, or one a GPU
 
 
 @dataclass
@@ -221,7 +221,9 @@ class Session:
                 ]
                 if number and ahead:
                     self.say(self._said(ahead))
-                self._run(self.plan(self._cheapest_first(ahead, asked)).jobs, stop)
+                plan = self.plan(self._cheapest_first(ahead, asked))
+                # With a budget whole cases first, and the cheapest to decide; else all of them, in the shortest time.
+                self._run(plan.longest_first if self.options.budget is None else plan.jobs, stop)
                 if self.outcome.stopped:
                     return
 
@@ -229,11 +231,11 @@ class Session:
         if not jobs:
             return
         try:
-            device = checked_device(jobs, self.options.device, self.options.results / "logs", stop)
+            device, gpus = checked_device(jobs, self.options.device, self.options.results / "logs", stop)
         except Interrupted:
             self.outcome.stopped = True
             return
-        workers = self.options.jobs or (1 if device == "cuda" else cores())
+        workers = workers_on(device, gpus, cores(), self.options.jobs)
         settings = Settings(
             self.options.store.absolute(),
             _absolute(self.options.data_root),

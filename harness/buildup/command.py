@@ -16,7 +16,7 @@ from harness.data import Dataset, load_dataset
 from harness.engine.check import checked_device
 from harness.engine.local import run_jobs
 from harness.engine.progress import progress
-from harness.engine.settings import Settings
+from harness.engine.settings import Settings, workers_on
 from harness.engine.stop import Stop
 from harness.errors import HarnessError, Stopped
 from harness.plan.job import Job
@@ -43,7 +43,7 @@ class Wish:
     store: Path
     data_root: Path | None
     device: str
-    workers: int
+    cores: int
 
 
 @dataclass
@@ -61,9 +61,9 @@ class Engine:
             Interrupted: asked to stop; what was done is in the store.
         """
         wish, logs = self.wish, self.wish.results / "logs"
-        device = checked_device(jobs, wish.device, logs, self.stop)
+        device, gpus = checked_device(jobs, wish.device, logs, self.stop)
         data_root = wish.data_root.absolute() if wish.data_root else None
-        workers = 1 if device == "cuda" else wish.workers
+        workers = workers_on(device, gpus, wish.cores, None)
         settings = Settings(wish.store.absolute(), data_root, device, workers, logs)
         with progress(len(jobs)) as watcher:
             outcome = run_jobs(jobs, settings, self.stop, watcher)

@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from harness.engine.processes import CONTEXT, start
-from harness.engine.settings import choose_device
+from harness.engine.settings import choose_device, gpus
 from harness.engine.stop import Stop
 from harness.errors import HarnessError
 from harness.plan.job import Job
@@ -19,8 +19,10 @@ from harness.store import Interrupted
 LOOK_SECONDS = 0.1  # how often it is asked whether to stop
 
 
-def checked_device(jobs: Iterable[Job], wish: str, logs: Path, stop: Stop) -> str:
-    """The device behind `--device`, once each network was built, and its anatomy taken where a probe needs one.
+def checked_device(jobs: Iterable[Job], wish: str, logs: Path, stop: Stop) -> tuple[str, int]:
+    """The device behind `--device`, and how many GPUs there are.
+
+    Only once each network was built, and its anatomy taken where a probe needs one.
 
     It happens in a process that is thrown away: this one loads no torch, and one that has looked for a GPU must not be
     forked.
@@ -66,7 +68,7 @@ def _check(channel: Connection, networks: list[tuple[Run, bool]], wish: str) -> 
     except HarnessError as error:
         channel.send(error)
     else:
-        channel.send(device)
+        channel.send((device, gpus()))
 
 
 def check_network(run: Run, *, measured: bool) -> None:

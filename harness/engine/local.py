@@ -111,7 +111,7 @@ def _free(workers: list[Worker], settings: Settings) -> Worker | None:
     number = min(set(range(settings.workers)) - {worker.number for worker in workers})
     log = settings.logs / f"worker-{number}.log"
     ours, theirs = CONTEXT.Pipe()
-    worker = Worker(number, log, start(serve, theirs, settings, log=log), ours)
+    worker = Worker(number, log, start(serve, theirs, settings, number, log=log), ours)
     theirs.close()  # or its end would not be seen here
     workers.append(worker)
     return worker

@@ -57,14 +57,19 @@ class Watcher(Protocol):
 Engine = Callable[[list[Job], Settings, Stop, Watcher], Outcome]
 
 
-def prepare(device: str) -> torch.device:
+def prepare(device: str, worker: int = 0) -> torch.device:
     """Make this process compute as results are defined: one thread on a CPU, where several runs share the cores and
     sums depend on the number of threads; on a GPU float32 in full, not TF32.
+
+    Args:
+        worker: its number; workers take turns at the GPUs of this machine.
     """
     import torch
 
     if device == "cpu":
         torch.set_num_threads(1)
+    elif count := gpus():
+        torch.cuda.set_device(worker % count)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     return torch.device(device)
@@ -84,3 +89,15 @@ def choose_device(wish: str) -> str:
     if wish == "cuda" and not works:
         raise HarnessError("--device cuda: torch finds no GPU that works; use --device cpu or auto")
     return wish
+
+
+def gpus() -> int:
+    """Those that torch sees."""
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def workers_on(device: str, gpus: int, cores: int, jobs: int | None) -> int:
+    """Processes side by side: `jobs` of them, on each GPU where there are several; by default one a GPU or core."""
+    return (jobs or 1) * max(gpus, 1) if device == "cuda" else jobs or cores

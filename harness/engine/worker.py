@@ -21,7 +21,7 @@ from harness.plan.job import Job
 from harness.store import Interrupted, Store
 
 
-def serve(channel: Connection, settings: Settings) -> None:
+def serve(channel: Connection, settings: Settings, number: int) -> None:
     """Do jobs until None comes. Of each: any number of events, and last `done`, `stopped` or `failed` (and then whether
     it may_pass).
     """
@@ -50,7 +50,7 @@ def serve(channel: Connection, settings: Settings) -> None:
 
     threading.Thread(target=listen, daemon=True).start()
 
-    device = prepare(settings.device)
+    device = prepare(settings.device, number)
     store = Store(settings.store, notify=lambda line: send({"say": line}))
     while (job := jobs.get()) is not None:
         try:

@@ -73,6 +73,12 @@ class Plan:
         return [item.job for item in self.items if item.job]
 
     @property
+    def longest_first(self) -> list[Job]:
+        """The jobs so that workers end about together: those of which nothing is known, then by what they take."""
+        order = sorted(self.items, key=lambda item: (None not in (item.training, item.measuring), -item.seconds))
+        return [item.job for item in order if item.job]
+
+    @property
     def seconds(self) -> float:
         """Of one worker that does all of it, as far as it can be told."""
         return sum(item.seconds for item in self.items)

@@ -79,7 +79,7 @@ def subject(tmp_path, monkeypatch, make_run):
 def test_an_unknown_anatomy_is_refused_where_a_probe_needs_it_and_nowhere_else(subject, tmp_path):
     run = subject("plain")
     needless = [Job(run, (request("prediction"), request("fit")), training=True)]
-    assert checked_device(needless, "cpu", tmp_path / "logs", Stop()) == "cpu"
+    assert checked_device(needless, "cpu", tmp_path / "logs", Stop()) == ("cpu", torch.cuda.device_count())
     needing = [*needless, Job(run.model_copy(update={"seed": 1}), (request("variance"),), training=False), *needless]
     with pytest.raises(HarnessError) as refused:
         checked_device(needing, "cpu", tmp_path / "logs", Stop())

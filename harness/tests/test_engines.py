@@ -11,7 +11,7 @@ import torch
 from harness.engine import engine_named
 from harness.engine.local import run_jobs as run_locally
 from harness.engine.progress import Lines
-from harness.engine.settings import Settings
+from harness.engine.settings import Settings, prepare, workers_on
 from harness.engine.stop import Stop
 from harness.engine.worker import is_short_of_memory
 from harness.errors import HarnessError
@@ -77,6 +77,18 @@ def test_a_job_that_fails_fails_alone(engine, settings, make_run):
     assert list(outcome.failed) == [bad.run.run_id]
     assert "do not fill one batch of 1000" in outcome.failed[bad.run.run_id]
     assert watch.ended[str(good.run)] is None
+
+
+def test_workers_take_turns_at_the_gpus(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    assert [str(prepare("cuda", worker)) for worker in range(5)] == ["cuda"] * 5
+    assert chosen == [0, 1, 2, 0, 1]
+    assert workers_on("cuda", 3, 16, None) == 3
+    assert workers_on("cuda", 3, 16, 4) == 12
+    assert workers_on("cpu", 3, 16, None) == 16
+    assert workers_on("cpu", 0, 16, 2) == 2
 
 
 def test_only_a_shortage_of_memory_may_pass():

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from harness.plan.cast import Player
 from harness.plan.estimate import Speeds, finish_times, measured_speeds, reached, work
+from harness.plan.plan import Item, Plan
 from harness.plan.profile import load_profile
 from harness.plan.wanted import wanted
 from harness.probes.kinds import PROBES
@@ -23,6 +24,23 @@ def test_workers_are_never_idle_while_jobs_wait(seconds, workers):
         assert at_work < workers
         assert start == pytest.approx(0.0) or any(start == pytest.approx(end) for end in ends[:number])
     assert max(ends) >= max(sum(seconds) / workers, max(seconds)) - 1e-6
+
+
+@pytest.mark.parametrize("spread", [0.3, 1.0, 1.5])
+def test_longest_first_64_gpus_are_busy_until_the_end(spread):
+    """1,000 runs of known durations against the lower bound: all of the work shared out evenly, or the longest run."""
+    seconds = sorted(np.random.default_rng(0).lognormal(6, spread, 1000), reverse=True)
+    bound = max(sum(seconds) / 64, seconds[0])
+    assert bound / max(finish_times(seconds, 64)) > 0.95
+
+
+def test_a_plan_is_done_longest_first_and_what_is_unknown_before_that(make_run):
+    def item(seed, training, measuring, missing=("one",)):
+        return Item(make_run(seed=seed), ("vit",), (), False, missing, (None,), 1, training, measuring)
+
+    plan = Plan((item(0, 1.0, 5.0), item(1, 7.0, 0.0), item(2, 3.0, None), item(3, 99.0, 0.0, ()), item(4, 9.0, 9.0)))
+    assert [job.run.seed for job in plan.longest_first] == [2, 4, 1, 0]
+    assert [job.run.seed for job in plan.jobs] == [0, 1, 2, 4]
 
 
 def test_a_case_is_reached_when_the_last_of_its_runs_is_done():
