@@ -1,6 +1,6 @@
 """`python -m harness`: what needs no test session. `report` rebuilds a report from its evidence, anywhere, without
 torch; `models` lists networks; `train` trains one run, under torchrun on several GPUs; `buildup` builds MSAs
-into a CNN.
+into a CNN; `store` says what a store holds and removes what nothing wants.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def main() -> None:
     )
     train.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     _add_buildup(commands, store, data)
+    _add_store(commands, store)
     arguments = parser.parse_args()
     try:
         if arguments.command == "train":
@@ -51,6 +52,8 @@ def main() -> None:
             train_one(arguments)
         elif arguments.command == "buildup":
             _buildup(arguments)
+        elif arguments.command == "store":
+            _store(arguments)
         elif arguments.command == "report":
             _report(arguments.results)
         elif arguments.command == "judge":
@@ -109,6 +112,44 @@ def _buildup(arguments: argparse.Namespace) -> None:
     budget = seconds(arguments.budget)
     with stop_on_signals(Stop(None if budget is None else time.monotonic() + budget)) as stop:
         build_up_network(wish, stop)
+
+
+def _add_store(commands: Any, store: Any) -> None:
+    upkeep = commands.add_parser("store", help="what a store holds; remove weights that nothing wants; take in another")
+    upkeep.add_argument("--store", type=Path, default=store, help="or REPRO_STORE; default: results/store")
+    what = upkeep.add_subparsers(dest="upkeep")
+    strip = what.add_parser("strip", help="remove weights; measurements stay, and nothing that is measured needs them")
+    strip.add_argument(
+        "--for",
+        dest="profiles",
+        action="append",
+        metavar="PROFILE",
+        help="keep what this profile has still to measure, and remove the states of all other runs too",
+    )
+    what.add_parser("take", help="copy what another store has and this one lacks").add_argument("other", type=Path)
+
+
+def _store(arguments: argparse.Namespace) -> None:
+    from harness.judging.again import load_tests
+    from harness.plan.profile import load_profile
+    from harness.store import Store
+    from harness.upkeep import PARTS, contents, strip, take_in, wanted_by
+
+    store = Store(arguments.store)
+    if not arguments.store.is_dir() and arguments.upkeep != "take":
+        raise HarnessError(f"no store in {arguments.store}; give one with --store or REPRO_STORE")
+    if arguments.upkeep == "strip":
+        wanted = None
+        if arguments.profiles:
+            tests = load_tests(_catalogue().path.parent)
+            wanted = set().union(*(wanted_by(load_profile(name), tests, store) for name in arguments.profiles))
+        gone = strip(store, wanted)
+        print(f"removed {gone.count:,} weights and states, {gone.bytes / 1e6:,.1f} MB")
+    elif arguments.upkeep == "take":
+        came = take_in(store, Store(arguments.other))
+        print("took in " + (", ".join(f"{share.count:,} {share.part}" for share in came) or "nothing: it is all here"))
+    for share in contents(store):
+        print(f"{share.part:<9}{share.count:>7,}{share.bytes / 1e6:>12,.1f} MB  {PARTS[share.part]}")
 
 
 def _report(results: Path) -> None:
