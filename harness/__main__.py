@@ -88,13 +88,16 @@ def _buildup(arguments: argparse.Namespace) -> None:
     import time
 
     from harness.buildup.command import Wish, build_up_network
+    from harness.engine.precision import in_fast_precision
     from harness.engine.stop import Stop, stop_on_signals
     from harness.options import absolute_subject, seconds
     from harness.plan.profile import load_profile
     from harness.plan.run import SUBJECT, ModelSpec
     from harness.session import cores
 
-    profile = load_profile(arguments.profile).with_seeds(arguments.seeds)
+    profile, remark = in_fast_precision(load_profile(arguments.profile).with_seeds(arguments.seeds), arguments.device)
+    if remark:
+        print(remark)
     subject = arguments.subject
     name = SUBJECT + absolute_subject(subject, Path.cwd()) if subject else arguments.model
     dataset, label = arguments.dataset or profile.datasets[0], (subject or name).rpartition(":")[2].replace("/", "-")

@@ -134,6 +134,7 @@ def pytest_report_collectionfinish(config: pytest.Config, start_path: Path, item
     return [
         f"profile {session.profile.name}, device {options.device}, {data}",
         f"results in {short(options.results)}, store {short(options.store)}",
+        *([session.remark] if session.remark else []),
     ]
 
 

@@ -64,6 +64,7 @@ class Session:
     profile: Profile
     catalogue: Catalogue
     options: Options
+    remark: str | None = None  # about this machine, for the head of the output
     began: float = field(default_factory=time.monotonic)
     fingerprints: dict[str, str] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
