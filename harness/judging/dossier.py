@@ -23,6 +23,7 @@ from harness.judging.evidence import (
     Verdict,
     write_evidence,
 )
+from harness.judging.learned import LEARNED_COLUMNS
 from harness.judging.looks import Look
 from harness.judging.measured import FromStore
 from harness.judging.trial import controlled
@@ -88,7 +89,7 @@ class Dossier:
             premises=judged.premises,
             look=look,
             tables=trained.copy_to(results, asked),
-            support=[*trained.copy_to(results, others), *control.copy_to(results, asked)],
+            support=[*trained.copy_to(results, others, LEARNED_COLUMNS), *control.copy_to(results, asked)],
         )
 
     def out_of_scope(self, premise: PremiseRecord) -> None:
