@@ -57,6 +57,8 @@ class Effect(Record):
     predicted: tuple[float, float] | None = None  # 95 % interval for one more run, such as the paper's single one
     between: float | None = None  # share of the variance of a replicate that is between seeds, not within them
     untrained: Control | None = None  # the same of networks with random weights
+    by_seed: list[float | None] = []  # the effect of each of the case's seeds; empty for what has none
+    freedom: float | None = None  # degrees of freedom of the interval; None in evidence from before it was kept
 
 
 class PremiseRecord(Record):

@@ -46,6 +46,7 @@ class Estimate:
         between: share of that variance that is between seeds and not within them; None where that is unknown.
         caution: by how much less its interval may err than was asked for. The numbers of one network may be skewed,
             which a t interval of a few seeds does not bear; in the difference of two that are alike it cancels.
+        by_seed: the number of each seed, in their order; empty for what has no seeds.
     """
 
     value: float
@@ -56,6 +57,7 @@ class Estimate:
     spread: Error | None = None
     between: float | None = None
     caution: float = 1.0
+    by_seed: tuple[float, ...] = ()
 
     def cautious(self, level: float) -> float:
         """The level that its interval has where this one is asked for."""
@@ -148,7 +150,7 @@ def estimate(replicates: Sequence[Replicate], *, paired: bool) -> Estimate:
     between = max(0.0, 1 - within / spread.size**2) if spread.size and known else None
     error = Error(spread.size / math.sqrt(n), spread.freedom)
     least = math.sqrt(within / n) if known else 0.0
-    return Estimate(mean, error, n, "seed", least, spread, between, 1.0 if others else CAUTION)
+    return Estimate(mean, error, n, "seed", least, spread, between, 1.0 if others else CAUTION, tuple(values))
 
 
 def alone(only: Replicate) -> Estimate:
@@ -157,7 +159,7 @@ def alone(only: Replicate) -> Estimate:
     enough = only.samples >= LEAST_SAMPLES and not math.isnan(only.variance)
     error = Error(math.sqrt(only.variance), groups - 1) if enough else Error(math.inf, 1)
     rounding = student(0.975, math.inf) * only.step / math.sqrt(12)
-    return Estimate(only.value, error, only.samples, only.sample, rounding)
+    return Estimate(only.value, error, only.samples, only.sample, rounding, by_seed=(only.value,))
 
 
 def over_draws(values: Sequence[float], replicate: str) -> Estimate:
