@@ -187,5 +187,10 @@ def read_evidence(path: Path) -> Evidence:
 
 def read_all_evidence(results: Path) -> dict[tuple[str, str], Evidence]:
     """Every case in a results folder: (claim, case name) -> evidence, in the order of the names."""
-    paths = sorted((results / "evidence").glob("*/*.json"))
+    return read_folder(results / "evidence")
+
+
+def read_folder(evidence: Path) -> dict[tuple[str, str], Evidence]:
+    """The same of a folder of evidence alone."""
+    paths = sorted(evidence.glob("*/*.json"))
     return {(path.parent.name, path.stem): read_evidence(path) for path in paths}

@@ -141,8 +141,8 @@ def estimate(replicates: Sequence[Replicate], *, paired: bool) -> Estimate:
     others = [each.other for each in replicates if each.other is not None]
     step = max(each.step for each in replicates)
     if others and not paired:
-        one, other = deviation([each.one for each in replicates], step), deviation(others, step)
-        spread = Error(math.hypot(one, other), welch(one, other, n))
+        ones = deviation([each.one for each in replicates], step)
+        spread = of_difference(Error(ones, n - 1), Error(deviation(others, step), n - 1))
     else:
         spread = Error(deviation(values, step * math.sqrt(2) if others else step), n - 1)
     within = sum(each.variance for each in replicates) / n
@@ -180,10 +180,11 @@ def deviation(values: Sequence[float], step: float) -> float:
     return max(float(np.std(values, ddof=1)), step / math.sqrt(12))
 
 
-def welch(one: float, other: float, n: int) -> float:
-    """Degrees of freedom of the difference of two means of n values with these standard deviations (Satterthwaite)."""
-    squares = one**4 + other**4
-    return (n - 1) * (one**2 + other**2) ** 2 / squares if squares else n - 1
+def of_difference(one: Error, other: Error) -> Error:
+    """Error of the difference of two independent numbers, with Welch's degrees of freedom (Satterthwaite 1946)."""
+    squares = one.size**4 / one.freedom + other.size**4 / other.freedom
+    freedom = (one.size**2 + other.size**2) ** 2 / squares if squares else min(one.freedom, other.freedom)
+    return Error(math.hypot(one.size, other.size), freedom)
 
 
 class SampleTable:
