@@ -1,6 +1,7 @@
 """`python -m harness`: what needs no test session. `report` rebuilds a report from its evidence, anywhere, without
-torch; `judge` draws its verdicts again; `compare` puts two result sets side by side; `models` lists networks; `train`
-trains one run, under torchrun on several GPUs; `buildup` builds MSAs into a CNN.
+torch, and `summary` prints it in a page of Markdown; `judge` draws its verdicts again; `compare` puts two result sets
+side by side; `models` lists networks; `train` trains one run, under torchrun on several GPUs; `buildup` builds MSAs
+into a CNN.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     report = commands.add_parser("report", help="rebuild report.html of a results folder")
     report.add_argument("results", type=Path, help="e.g. results/quick")
+    summary = commands.add_parser("summary", help="print the report of a results folder in a page of Markdown")
+    summary.add_argument("results", type=Path, help="e.g. results/quick")
     judge = commands.add_parser("judge", help="draw every verdict of a results folder again, from its tables alone")
     judge.add_argument("results", type=Path, help="e.g. results/quick")
     judge.add_argument("--to", type=Path, metavar="DIR", help="write the evidence of today there, for `compare`")
@@ -55,6 +58,8 @@ def main() -> None:
             _buildup(arguments)
         elif arguments.command == "report":
             _report(arguments.results)
+        elif arguments.command == "summary":
+            _summary(arguments.results)
         elif arguments.command == "judge":
             _judge(arguments.results, arguments.to)
         elif arguments.command == "compare":
@@ -145,6 +150,13 @@ def _report(results: Path) -> None:
     path = report.build(results, catalogue)
     print(report.verdict_table(results, catalogue))
     print(f"report: {path}")
+
+
+def _summary(results: Path) -> None:
+    from harness import report
+
+    _needs_evidence(results)
+    print(report.short(results, _catalogue()), end="")
 
 
 def _compare(before: Path, after: Path) -> None:
