@@ -92,13 +92,13 @@ class Dossier:
             support=[*trained.copy_to(results, others, LEARNED_COLUMNS), *control.copy_to(results, asked)],
         )
 
-    def out_of_scope(self, premise: PremiseRecord) -> None:
+    def out_of_scope(self, premise: PremiseRecord) -> Evidence:
         """That a premise fails before anything is trained."""
-        self._write("out of scope", unmet([premise]), [], premises=[premise])
+        return self._write("out of scope", unmet([premise]), [], premises=[premise])
 
-    def not_run(self, reason: str, *, fault: bool = False) -> None:
+    def not_run(self, reason: str, *, fault: bool = False) -> Evidence:
         """That there is no verdict, and why; whether that is a fault of the harness."""
-        self._write("not run", reason, [], fault=fault)
+        return self._write("not run", reason, [], fault=fault)
 
     @property
     def rule(self) -> Rule:
