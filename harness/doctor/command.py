@@ -51,7 +51,7 @@ def rooms(store: Path, results: Path, data_root: Path | None) -> Iterator[Findin
     from harness.doctor.machine import nearest_folder, room, usable_gpus
     from harness.doctor.profiles import described, lacking, needs
 
-    found = list(needs(store, data_root))
+    found = list(needs(store))
     quick = next(it for profile, it in found if profile.name == DEFAULT)
     yield room("store", store, quick.decoded + (quick.weights or 0))
     yield room("results", results, 0)

@@ -16,10 +16,12 @@ from harness.judging.again import ClaimTest, load_tests
 from harness.plan.case import expand
 from harness.plan.catalogue import load_catalogue
 from harness.plan.describe import duration
+from harness.plan.estimate import Speeds, measured_speeds
 from harness.plan.plan import UNSEEN, Plan
 from harness.plan.profile import FOLDER, Profile, load_profile
 from harness.report.numbers import significant
 from harness.session import Options, Session, cores
+from harness.store import Store
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 CPU_IMAGES = 50e6  # training images: more than a day of two cores at 32×32, by the speeds of docs/models.md
@@ -45,18 +47,19 @@ class Need:
     decoded: int
 
 
-def needs(store: Path, data_root: Path | None) -> Iterator[tuple[Profile, Need]]:
+def needs(store: Path) -> Iterator[tuple[Profile, Need]]:
     """Every profile of the project; nothing is downloaded, decoded or written."""
-    tests = load_tests(CLAIMS)
+    tests, speeds = load_tests(CLAIMS), measured_speeds(Store(store))
     for path in sorted(FOLDER.glob("*.toml")):
         profile = load_profile(path.stem)
-        yield profile, need(profile, plan_of(profile, tests, store, data_root))
+        yield profile, need(profile, plan_of(profile, tests, speeds))
 
 
-def plan_of(profile: Profile, tests: Tests, store: Path, data_root: Path | None) -> Plan:
-    """The first look at every case, from nothing; speeds are those that the store knows of."""
-    options = Options(CLAIMS.parent, CLAIMS, store, data_root, "auto", "local", None, None)
-    session = Session(profile, load_catalogue(CLAIMS / "catalogue.toml"), options)
+def plan_of(profile: Profile, tests: Tests, speeds: Speeds) -> Plan:
+    """The first look at every case, from nothing."""
+    nowhere = CLAIMS / "no store"
+    options = Options(CLAIMS.parent, nowhere, nowhere, None, "auto", "local", None, None)
+    session = Session(profile, load_catalogue(CLAIMS / "catalogue.toml"), options, speeds=speeds)
     session.fingerprints |= dict.fromkeys(profile.datasets, UNSEEN)
     found = [expand(*key, test.roles, test.probes, profile)[0] for key, test in tests.items()]
     cases = [case for cases in found for case in cases if case.roles and not session.out_of_scope(case)]

@@ -20,6 +20,7 @@ from harness.doctor.profiles import CLAIMS, plan_of
 from harness.judging.again import load_tests
 from harness.options import add_options
 from harness.plan.catalogue import load_catalogue
+from harness.plan.estimate import Speeds
 from harness.plan.profile import FOLDER, load_profile
 from harness.tests.test_contributing import ALLOWED
 from harness.tests.test_main import make
@@ -118,23 +119,19 @@ class Accepted(BaseException):
     """The command line was read, with these options."""
 
 
-@pytest.fixture
-def harness_parser(monkeypatch):
-    """`python -m harness` up to where it would begin."""
+def read_by_harness(words):
+    """What `python -m harness` makes of its arguments, up to where it would begin."""
     parse = argparse.ArgumentParser.parse_args
 
     def stop(self, *arguments, **options):
         raise Accepted(parse(self, *arguments, **options))
 
-    def parsed(words):
-        monkeypatch.setattr("sys.argv", ["harness", *words])
-        with monkeypatch.context() as patched:
-            patched.setattr(argparse.ArgumentParser, "parse_args", stop)
-            with pytest.raises(Accepted) as accepted:
-                main()
-        return accepted.value.args[0]
-
-    return parsed
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("sys.argv", ["harness", *words])
+        patched.setattr(argparse.ArgumentParser, "parse_args", stop)
+        with pytest.raises(Accepted) as accepted:
+            main()
+    return accepted.value.args[0]
 
 
 def exists(profile):
@@ -144,14 +141,14 @@ def exists(profile):
 
 
 @pytest.mark.parametrize(("name", "command"), commands())
-def test_a_command_is_accepted(name, command, harness_parser):
+def test_a_command_is_accepted(name, command):
     words = shlex.split(command)
     while re.fullmatch(r"[A-Z_]+=\S*", words[0]):  # environment
         words = words[1:]
     words = words[words[0] == "exec" :]
     if "harness" in words and words[words.index("harness") - 1] == "-m":
         assert words[0] in ("python", ".venv/bin/python", "torchrun")
-        given = harness_parser(words[words.index("harness") + 1 :])
+        given = read_by_harness(words[words.index("harness") + 1 :])
         exists(getattr(given, "profile", "quick"))
     elif words[0] == "make":
         variables = [word.partition("=")[0] for word in words[1:] if "=" in word]
@@ -245,7 +242,7 @@ def test_the_examples_run_one_after_the_other(name, monkeypatch, tmp_path):
             exec(compile(code, name, "exec"), space)
 
 
-def test_what_costs_nothing_is_run(harness_parser, monkeypatch, capsys, tmp_path):
+def test_what_costs_nothing_is_run(monkeypatch, capsys, tmp_path):
     """Lists of networks, and what a store holds."""
     monkeypatch.setenv("REPRO_STORE", str(tmp_path))
     monkeypatch.chdir(ROOT)
@@ -272,13 +269,13 @@ def test_every_option_target_and_profile_is_told_of():
     assert [name for name in TEXTS if name.startswith("docs/") and f"({name})" not in TEXTS["README.md"]] == []
 
 
-def test_what_a_profile_costs_is_about_what_the_plan_says(tmp_path):
+def test_what_a_profile_costs_is_about_what_the_plan_says():
     """A quarter off is no reason to write a table anew."""
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \| ([\d.]+) \|", TEXTS["docs/costs.md"], re.M)
     assert {name for name, *_ in rows} == {path.stem for path in FOLDER.glob("*.toml")}
     tests = load_tests(CLAIMS)
     for name, runs, millions in rows:
-        plan = plan_of(load_profile(name), tests, tmp_path, None)
+        plan = plan_of(load_profile(name), tests, Speeds())
         training = [item for item in plan.items if item.images]
         assert len(training) == pytest.approx(int(runs), rel=0.25), name
         assert sum(item.images for item in training) / 1e6 == pytest.approx(float(millions), rel=0.25), name

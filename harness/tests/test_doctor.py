@@ -25,7 +25,7 @@ Card = namedtuple("Card", "name total_memory")
 
 @pytest.fixture(scope="module")
 def all_needs(tmp_path_factory):
-    return {profile.name: it for profile, it in profiles.needs(tmp_path_factory.mktemp("store"), None)}
+    return {profile.name: it for profile, it in profiles.needs(tmp_path_factory.mktemp("store"))}
 
 
 def examined(monkeypatch, capsys, needs, folder, data_root=None):

@@ -5,12 +5,14 @@ package index alone.
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
+from harness.tests.test_docs import claims_parser, read_by_harness
 from harness.tests.test_main import make
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +70,18 @@ def test_what_make_is_asked_for_is_there():
     assert wanted == {"lint", "test", "reproduce", ".venv/testing"}
     for target in wanted:
         assert make("-n", target).returncode == 0
+
+
+def test_what_is_asked_of_the_harness_and_of_pytest_is_accepted():
+    lines = [*LINES, (ROOT / ".ci" / "run").read_text(encoding="utf-8")]
+    asked = [match for line in lines for match in re.findall(r"-m (harness|pytest) ((?:\\\n|[^\n|>])+)", line)]
+    assert {"harness", "pytest"} == {program for program, _ in asked}
+    for program, rest in asked:
+        words = shlex.split(re.sub(r'"\$\w+"', "1", rest.replace("\\\n", " ")), comments=True)
+        if program == "harness":
+            read_by_harness(words)
+        elif words[0] == "claims/":
+            claims_parser().parse_args(words)
 
 
 def test_only_reproduce_runs_on_the_labs_machine_and_nothing_of_a_fork_does():
