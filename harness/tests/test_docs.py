@@ -27,7 +27,11 @@ from harness.tests.test_main import make
 from models import create_model
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "results/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "results" / "reference").glob("*/README.md")),
+]
 TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in DOCUMENTS}
 EXAMPLES = set().union(*ALLOWED.values())  # files that CONTRIBUTING's examples make
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)

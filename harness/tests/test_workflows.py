@@ -77,7 +77,7 @@ def test_what_is_asked_of_the_harness_and_of_pytest_is_accepted():
     asked = [match for line in lines for match in re.findall(r"-m (harness|pytest) ((?:\\\n|[^\n|>])+)", line)]
     assert {"harness", "pytest"} == {program for program, _ in asked}
     for program, rest in asked:
-        words = shlex.split(re.sub(r'"\$\w+"', "1", rest.replace("\\\n", " ")), comments=True)
+        words = shlex.split(re.sub(r'"[^"]*\$\w+"', "1", rest.replace("\\\n", " ")), comments=True)
         if program == "harness":
             read_by_harness(words)
         elif words[0] == "claims/":
@@ -106,8 +106,7 @@ def test_evidence_is_kept_also_of_a_job_that_failed():
     steps = JOBS["reproduce: reproduce"]["steps"]
     (upload,) = (step for step in steps if "upload-artifact" in step.get("uses", ""))
     assert upload["if"] == "always()"
-    folder = WORKFLOWS["reproduce"]["jobs"]["reproduce"]["env"]["RESULTS"]
-    assert all(path.startswith(f"{folder}/") for path in upload["with"]["path"].split())
+    assert "results/*/evidence" in upload["with"]["path"].split()
 
 
 def test_the_pythons_are_those_that_are_promised():
