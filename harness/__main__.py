@@ -1,7 +1,7 @@
 """`python -m harness`: what needs no test session. `report` rebuilds a report from its evidence, anywhere, without
 torch, and `summary` prints it in a page of Markdown; `judge` draws its verdicts again; `compare` puts two result sets
 side by side; `models` lists networks; `train` trains one run, under torchrun on several GPUs; `buildup` builds MSAs
-into a CNN; `store` says what a store holds and removes what nothing wants.
+into a CNN; `store` says what a store holds and removes what nothing wants; `doctor` what this machine has and lacks.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, Stopped, nearest
-from harness.plan.catalogue import Catalogue, load_catalogue
 from models.errors import ModelError, UnknownModel
+
+if TYPE_CHECKING:  # `doctor` answers where packages are missing
+    from harness.plan.catalogue import Catalogue
 
 CATALOGUE = Path(__file__).parent.parent / "claims" / "catalogue.toml"
 
@@ -49,6 +51,7 @@ def main() -> None:
     train.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     _add_buildup(commands, store, data)
     _add_store(commands, store)
+    _add_doctor(commands, store, data)
     arguments = parser.parse_args()
     try:
         if arguments.command == "train":
@@ -59,6 +62,8 @@ def main() -> None:
             _buildup(arguments)
         elif arguments.command == "store":
             _store(arguments)
+        elif arguments.command == "doctor":
+            _doctor(arguments)
         elif arguments.command == "report":
             _report(arguments.results)
         elif arguments.command == "summary":
@@ -186,6 +191,20 @@ def _store(arguments: argparse.Namespace) -> None:
         print(f"{share.part:<9}{share.count:>7,}{share.bytes / 1e6:>12,.1f} MB  {PARTS[share.part]}")
 
 
+def _add_doctor(commands: Any, store: Any, data: Any) -> None:
+    doctor = commands.add_parser("doctor", help="what this machine has and lacks; status 1 if it cannot run `quick`")
+    doctor.add_argument("--store", type=Path, default=store, help="or REPRO_STORE; default: results/store")
+    doctor.add_argument("--results", type=Path, default="results", help="default: results")
+    doctor.add_argument("--data-root", type=Path, default=data, help="data sets in DIR/<name>/ (or REPRO_DATA)")
+
+
+def _doctor(arguments: argparse.Namespace) -> None:
+    from harness.doctor.command import examine
+
+    if not examine(arguments.store, arguments.results, arguments.data_root):
+        sys.exit(1)
+
+
 def _report(results: Path) -> None:
     from harness import report
 
@@ -242,6 +261,8 @@ def _needs_evidence(results: Path) -> None:
 
 def _catalogue() -> Catalogue:
     """That of the project in the current folder, or the one that is installed beside this package."""
+    from harness.plan.catalogue import load_catalogue
+
     here = Path("claims", "catalogue.toml")
     return load_catalogue(here if here.is_file() else CATALOGUE)
 

@@ -1,4 +1,4 @@
-"""The report as a browser shows it: nothing overflows, no figure is missing, the table answers, axe does not complain."""
+"""The report in a browser: nothing overflows, no figure is missing, the table answers, axe does not complain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 
 # In the page around: the report in a frame of so many pixels, then what is found in it, as JSON in a <pre>.
-AROUND = """<!DOCTYPE html><style>* {{ margin: 0; border: 0; }}</style><body><iframe id="frame" style="width:{width}px;height:900px">
+AROUND = """<!DOCTYPE html><style>* {{ margin: 0; border: 0; }}</style><body>
+<iframe id="frame" style="width:{width}px;height:900px">
 </iframe><pre id="found"></pre><script>
 const frame = document.getElementById("frame");
 frame.addEventListener("load", async () => {{
