@@ -61,7 +61,7 @@ def claim_folder(results: Path, profile: Profile, *, untrained: bool = False) ->
     Raises:
         HarnessError: it holds the results of another profile or subject, or cannot be written.
     """
-    ours, theirs = result_set(profile, untrained=untrained), _read(results / FILE)
+    ours, theirs = result_set(profile, untrained=untrained), read_result_set(results)
     if theirs and str(theirs) != str(ours):
         raise HarnessError(f"{results} holds the results of {theirs}; give {ours} a folder of its own with --results")
     if theirs != ours:
@@ -71,7 +71,13 @@ def claim_folder(results: Path, profile: Profile, *, untrained: bool = False) ->
     return None
 
 
-def _read(path: Path) -> ResultSet | None:
+def read_result_set(results: Path) -> ResultSet | None:
+    """What a results folder says that it is of; None where it does not say.
+
+    Raises:
+        HarnessError: it cannot be read, or is something else.
+    """
+    path = results / FILE
     try:
         return ResultSet.model_validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):  # a folder from before there was such a file is taken over

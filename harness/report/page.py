@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.judging.evidence import Control, Effect
+from harness.judging.folder import read_result_set
 from harness.plan.catalogue import Catalogue
 from harness.report import headlines as front
 from harness.report import numbers
@@ -95,12 +97,23 @@ def write_page(results: Path, summary: Summary, catalogue: Catalogue, title: str
         signatures=list(signatures(summary, partial(drawings, drawn))),
         compared=comparable(summary),
         figures=partial(figures, drawn),
+        again=again(results),
         protocols=partial(protocol_table, results),
     )
     path = results / "report.html"
     write_atomically(path, html.encode())
     drawn.forget_the_rest()
     return path
+
+
+def again(results: Path) -> str | None:
+    """The command that judges a claim of this folder again, but for the claim; None where the folder does not say."""
+    found = read_result_set(results)
+    if found is None:
+        return None
+    options = f" --subject {shlex.quote(found.subject)}" if found.subject else ""
+    options += " --untrained" if found.untrained else ""
+    return f"pytest claims/ --profile {shlex.quote(found.profile)}{options} --claim"
 
 
 def figures(drawn: Drawn, section: Section, case: Case) -> list[Shown]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from harness.report.figures.style import Drawing, Panel
+from harness.report.figures.style import Drawing, Panel, prefix_of
 from harness.report.summary import Case, Section, Summary
 
 # The paper's figure, the claims whose tables it can be drawn from, and the drawing.
@@ -47,6 +47,7 @@ def signatures(summary: Summary, draw: Callable[[Section, Case], list[Drawing]])
 
 def in_front(drawing: Drawing, key: str) -> Drawing:
     """The same without its table and further panels; ids are those of no other place in the page."""
-    panels = [Panel(each.title, None, each.label, Markup(each.svg.replace(key, f"front-{key}")))
+    prefix = prefix_of(key)
+    panels = [Panel(each.title, None, each.label, Markup(each.svg.replace(prefix, f"front-{prefix}")))
               for each in drawing.panels[:PANELS] if each.svg]  # fmt: skip
     return replace(drawing, panels=panels, table=None)

@@ -67,6 +67,21 @@ USED = """
   found.seeds = [...table.querySelectorAll("tbody td")].map((each) => each.textContent);
   return found;
 """
+SAVED = """
+  const saved = [], create = view.URL.createObjectURL;
+  view.URL.createObjectURL = (blob) => { saved.push(blob); return create.call(view.URL, blob); };
+  const [svg, png] = page.querySelectorAll(".saving button");
+  svg.click();
+  png.click();
+  for (let waited = 0; saved.length < 2 && waited < 100; waited++) await new Promise((done) => setTimeout(done, 50));
+  const text = await saved[0].text(), bytes = new Uint8Array(await saved[1].arrayBuffer());
+  const parsed = new DOMParser().parseFromString(text, "image/svg+xml");
+  return {
+    panels: page.querySelectorAll(".panel svg").length, buttons: page.querySelectorAll(".saving button").length,
+    root: parsed.documentElement.tagName, words: parsed.querySelector("desc").textContent, text,
+    png: [...bytes.slice(1, 4)].map((each) => String.fromCharCode(each)).join(""), size: bytes.length,
+  };
+"""
 AXE = """
   const axe = page.createElement("script");
   axe.textContent = window.AXE;
@@ -121,6 +136,16 @@ def test_the_table_is_filtered_and_sorted_and_a_row_opens_to_its_seeds(page, tmp
     assert sorted(found["sorted"]["shown"]) == sorted(everything) != found["sorted"]["shown"]
     assert found["opened"] > found["closed"] + 50
     assert {"0.20", "0.23", "0.27"} <= set(found["seeds"])
+
+
+def test_a_panel_is_saved_as_svg_and_png_with_its_caption(page, tmp_path):
+    found = look(page, tmp_path, SAVED)
+    assert found["buttons"] == 2 * found["panels"] > 0
+    assert found["root"] == "svg"
+    assert "var(" not in found["text"]
+    assert found["words"].startswith("Fig")
+    assert found["png"] == "PNG"
+    assert found["size"] > 5000
 
 
 @pytest.mark.parametrize("width", [1440, 390])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness import report
@@ -195,6 +196,52 @@ def test_a_single_seed_has_no_band_and_says_so(example):
     assert "ours, single seed" in f3
     assert "lowest to highest seed" not in f3
     assert "lowest to highest seed" in section(example.text, "F2")
+
+
+HOSTILE = st.lists(
+    st.sampled_from(
+        ["<script>x()</script>", "</script>", "</style>", '">', "'", "<img src=x onerror=x()>", "<!--", "]]>"]
+    )
+    | st.sampled_from(
+        ["javascript:x()", "{{ 7 * 7 }}", "&lt;b&gt;", "$x^2$", "<svg/onload=x()>", "\u202e", "\n", "a b"]
+    )
+    | st.text(max_size=5),
+    min_size=1,
+    max_size=4,
+).map("".join)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(HOSTILE, min_size=5, max_size=5))
+def test_no_script_or_markup_survives_from_names_reasons_and_paths(tmp_path_factory, words_of_others):
+    model, reason, deviation, path, name = words_of_others
+    folder = tmp_path_factory.mktemp("hostile")
+    claims = made.catalogue(folder)
+
+    def page_of(model, reason, deviation, path, name):
+        results = folder / "results"
+        shutil.rmtree(results, ignore_errors=True)
+        changes = {"models": {"alternet": model}, "reason": reason, "deviations": [deviation], "tables": [path]}
+        write_evidence(results, "x", made.evidence(claims, "A2", [made.effect(name, 1.0, 0.5)], **changes))
+        return Attributes(built(results, claims))
+
+    plain, hostile = page_of("m", "r", "d", "tables/x.parquet", "e"), page_of(model, reason, deviation, path, name)
+    assert hostile.tags == plain.tags
+    assert hostile.attributes == plain.attributes
+    assert not {attribute for attribute in hostile.attributes if attribute.startswith("on")}
+    assert all(link.startswith("#") for link in hostile.links)
+
+
+class Attributes(Page):
+    """Notes the names of attributes as well."""
+
+    def __init__(self, text):
+        self.attributes = set()
+        super().__init__(text)
+
+    def note(self, tag, attrs):
+        self.attributes |= {name for name, _ in attrs}
+        super().note(tag, attrs)
 
 
 def test_hostile_words_stay_words(tmp_path):

@@ -195,10 +195,15 @@ def to_svg(figure: Figure, key: str, label: str) -> Markup:
 def own_ids(body: str, key: str) -> str:
     """Drop the ids that nothing refers to and mark the rest as this figure's: a page must not hold one twice."""
     used = set(re.findall(r'(?:url\(|href=")#([^)"]+)', body))
-    prefix = re.sub(r"[^A-Za-z0-9_-]", "-", key)
+    prefix = prefix_of(key)
 
     def rename(match: re.Match) -> str:
         return f' id="{prefix}-{match[1]}"' if match[1] in used else ""
 
     body = re.sub(r' id="([^"]*)"', rename, body)
     return re.sub(r'(url\(|xlink:href=")#', lambda match: f"{match[1].replace('xlink:', '')}#{prefix}-", body)
+
+
+def prefix_of(key: str) -> str:
+    """What the ids of a figure with that key begin with."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", key)
