@@ -124,6 +124,8 @@ class StudyAxis(Entry):
 class Series(Entry):
     """A curve digitised from the paper's figure, drawn beside ours where the two are comparable.
 
+    Of a curve by units, `kinds` says what they are, and `stages` to which stage each belongs where it has several.
+
     `over` says what `x` counts where a role or a moment of ours is one of its points: a study of the paper's. `at` is
     where all of the curve stands on a study of the claim.
     """
@@ -137,12 +139,14 @@ class Series(Entry):
     over: str | None = None
     at: Place | None = None
     kinds: list[str] | None = None
+    stages: list[int] | None = None
 
 
 class Claim(Entry):
     """One statement of the paper.
 
     Attributes:
+        picture: how its probe draws what it claims, where the probe's own figure shows that among much else.
         theorem: whether it is one: it holds by proof, and its numbers are shown and not counted as a reproduction.
     """
 
@@ -156,6 +160,7 @@ class Claim(Entry):
     models: dict[str, str]
     studies: dict[str, StudyAxis] = {}
     protocols: dict[str, dict[str, bool | float | str]] = {}
+    picture: str | None = None
     theorem: bool = False
     not_run: str | None = None
     note: str | None = None

@@ -71,7 +71,7 @@ def name_of(table: bytes, paper: Paper, key: str) -> str:
     about = {
         "series": [series.model_dump(mode="json") for series in paper.series],
         "studies": {name: axis.model_dump(mode="json") for name, axis in paper.studies.items()},
-        "paper": [paper.dataset, paper.figure],
+        "paper": [paper.dataset, paper.figure, paper.picture],
         "key": key,
         "code": code(),
     }

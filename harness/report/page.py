@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from harness.judging.evidence import Control, Effect
 from harness.judging.folder import read_result_set
-from harness.plan.catalogue import Catalogue
+from harness.plan.catalogue import Catalogue, Claim
 from harness.report import headlines as front
 from harness.report import numbers
 from harness.report.cells import SIGNS, badge
@@ -123,7 +123,7 @@ def again(results: Path) -> str | None:
 def figures(drawn: Drawn, section: Section, case: Case) -> list[Shown]:
     """Every table of the case, drawn or with the reason why not."""
     claim, evidence = section.claim, case.evidence
-    paper = Paper(claim.series, claim.dataset_title, claim.figure, claim.studies) if claim else Paper([], "", "")
+    paper = paper_of(claim)
     shown = []
     for number, table in enumerate(evidence.tables):
         try:
@@ -132,6 +132,12 @@ def figures(drawn: Drawn, section: Section, case: Case) -> list[Shown]:
         except TableError as error:
             shown.append(Shown(table, [], str(error)))
     return shown
+
+
+def paper_of(claim: Claim | None) -> Paper:
+    if claim is None:
+        return Paper([], "", "")
+    return Paper(claim.series, claim.dataset_title, claim.figure, claim.studies, picture=claim.picture)
 
 
 def drawings(drawn: Drawn, section: Section, case: Case) -> list[Drawing]:

@@ -7,12 +7,13 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from harness.report.figures.depth import Quantity, curves_csv, depth_panels, span, unit_curves
+from harness.report.figures.steps import picture
 from harness.report.figures.style import DEPTHS, Drawing, Panel, Paper, as_csv, legend_below, panel_axes
 from harness.report.numbers import plain
 from harness.report.tables import TableError, weighted_mean
 
 QUANTITY = "delta_log_amplitude"
-NUMERIC = ("seed", "unit", "stage", "depth", "images", "frequency", "label", QUANTITY)
+NUMERIC = ("seed", "unit", "stage", "depth", "height", "images", "frequency", "label", QUANTITY)
 TEXT = ("role", "model", "kind")
 HIGHEST = Quantity(
     QUANTITY, "Δ log amplitude at 1.0π (nats)", "Delta log amplitude of the highest frequency", places=2, least=1.0
@@ -20,16 +21,18 @@ HIGHEST = Quantity(
 
 
 def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
-    """Two drawings, a panel per role each.
+    """What the claim is about, if it says how to draw that; then two drawings with a panel per role each.
 
     Raises:
         TableError: no unit has a finite amplitude at its highest frequency.
     """
     means = weighted_mean(table, ["role", "unit", "seed", "label"], QUANTITY, "images")
-    curves = unit_curves(means[np.isclose(means["label"], 1.0)], table, QUANTITY)
+    highest = means[np.isclose(means["label"], 1.0)]
+    curves = unit_curves(highest, table, QUANTITY)
     if not any(curve["mean"].notna().any() for curve in curves.values()):
         raise TableError("fourier.parquet holds no finite amplitude at the highest frequency")
     return [
+        *picture(highest, table, paper),
         Drawing(
             "depth",
             "Highest frequency against depth",

@@ -89,6 +89,7 @@ class Paper:
     Attributes:
         studies: how the claim's studies are drawn.
         points: of our roles that are points of a study.
+        picture: how the claim wants its probe's table drawn.
     """
 
     series: list[Series]
@@ -96,6 +97,7 @@ class Paper:
     figure: str
     studies: dict[str, StudyAxis] = field(default_factory=dict)
     points: dict[str, Point] = field(default_factory=dict)
+    picture: str | None = None
 
     def of(self, role: str, quantity: str) -> list[Series]:
         return [series for series in self.series if series.role == role and series.quantity == quantity]
