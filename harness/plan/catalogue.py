@@ -146,6 +146,7 @@ class Claim(Entry):
     """One statement of the paper.
 
     Attributes:
+        text_against_plot: where the paper's words and its own figure disagree.
         picture: how its probe draws what it claims, where the probe's own figure shows that among much else.
         theorem: whether it is one: it holds by proof, and its numbers are shown and not counted as a reproduction.
     """
@@ -163,6 +164,7 @@ class Claim(Entry):
     picture: str | None = None
     theorem: bool = False
     not_run: str | None = None
+    text_against_plot: str | None = None
     note: str | None = None
     rules: list[Rule] = []
     series: list[Series] = []

@@ -21,6 +21,7 @@ from harness.report.disputes import protocol_table
 from harness.report.drawn import Drawn
 from harness.report.figures.style import Drawing, Paper
 from harness.report.forest import comparable, forest, on_the_papers_scale
+from harness.report.questions import questions
 from harness.report.signature import signatures
 from harness.report.summary import Case, Section, Summary
 from harness.report.tables import TableError
@@ -100,6 +101,7 @@ def write_page(results: Path, summary: Summary, catalogue: Catalogue, title: str
         networks=front.networks(summary, catalogue),
         signatures=list(signatures(summary, partial(drawings, drawn))),
         compared=comparable(summary),
+        questions=questions(summary),
         figures=partial(figures, drawn),
         again=again(results),
         protocols=partial(protocol_table, results),
