@@ -12,8 +12,13 @@ from harness.errors import HarnessError
 
 
 def add(commands: Any) -> None:
-    report = commands.add_parser("report", help="rebuild report.html of a results folder")
-    report.add_argument("results", type=Path, help="e.g. results/quick")
+    report = commands.add_parser(
+        "report", help="rebuild report.html of a results folder; of several, also their matrix"
+    )
+    report.add_argument("results", type=Path, nargs="+", help="e.g. results/quick")
+    report.add_argument(
+        "--to", type=Path, metavar="DIR", help="of several: where verdicts.html and verdicts.md go (default: here)"
+    )
     report.set_defaults(run=report_again)
     summary = commands.add_parser("summary", help="print the report of a results folder in a page of Markdown")
     summary.add_argument("results", type=Path, help="e.g. results/quick")
@@ -47,16 +52,19 @@ A rule that is another one is named. Else the status is 0.""",
 def report_again(arguments: argparse.Namespace) -> None:
     from harness import report
 
-    results, claims = evidence_in(arguments), catalogue()
-    path = report.build(results, claims)
-    print(report.verdict_table(results, claims))
-    print(f"report: {path}")
+    claims, folders = catalogue(), [evidence_in(results) for results in arguments.results]
+    for results in folders:
+        path = report.build(results, claims)
+        print(report.verdict_table(results, claims))
+        print(f"report: {path}")
+    if len(folders) > 1:
+        print(f"all of them: {report.side_by_side(arguments.to or Path(), folders, claims)}")
 
 
 def summarise(arguments: argparse.Namespace) -> None:
     from harness import report
 
-    print(report.short(evidence_in(arguments), catalogue()), end="")
+    print(report.short(evidence_in(arguments.results), catalogue()), end="")
 
 
 def compare_sets(arguments: argparse.Namespace) -> None:
@@ -75,7 +83,7 @@ def judge_again(arguments: argparse.Namespace) -> None:
     from harness.judging import again
     from harness.judging.evidence import write_evidence
 
-    results, claims = evidence_in(arguments), catalogue()
+    results, claims = evidence_in(arguments.results), catalogue()
     cases = list(again.judge_again(results, claims, again.load_tests(claims.path.parent)))
     for case in cases:
         today = case.verdict or "cannot be judged"
@@ -90,13 +98,12 @@ def judge_again(arguments: argparse.Namespace) -> None:
         sys.exit(1)
 
 
-def evidence_in(arguments: argparse.Namespace) -> Path:
-    """The results folder that was named.
+def evidence_in(results: Path) -> Path:
+    """The same folder.
 
     Raises:
         HarnessError: nothing was judged there.
     """
-    results: Path = arguments.results
     if not (results / "evidence").is_dir():
         raise HarnessError(f"no evidence in {results}; run the claims first: make reproduce PROFILE=<name>")
     return results
