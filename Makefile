@@ -1,24 +1,27 @@
 # How Do Vision Transformers Work? A benchmark and reproduction suite.
 # Every target installs what it needs into .venv first.
 
-PYTHON  ?= python3
-PROFILE ?= quick
+PYTHON      ?= python3
+PROFILE     ?= quick
+CONSTRAINTS ?= constraints.txt
 
 # Where results go if RESULTS does not say: a subject's have a folder of their own, as in harness/options.py.
-FOLDER := $(or $(RESULTS),results/$(basename $(notdir $(PROFILE)))$(if $(SUBJECT),-$(lastword $(subst :, ,$(SUBJECT)))))
+FOLDER := $(or $(RESULTS),results/$(basename $(notdir $(PROFILE)))$(if $(SUBJECT),-$(lastword $(subst :, ,$(SUBJECT))))$(if $(UNTRAINED),-untrained))
 BIN    := .venv/bin
 PYTEST := $(BIN)/python -m pytest claims/ --profile $(PROFILE) \
           $(if $(K),-k '$(K)') $(if $(CLAIM),--claim '$(CLAIM)') $(if $(DATA),--data-root '$(DATA)') $(if $(ENGINE),--engine $(ENGINE)) \
+          $(if $(SEEDS),--seeds $(SEEDS)) $(if $(UNTRAINED),--untrained) \
           $(if $(BUDGET),--budget $(BUDGET)) $(if $(DEVICE),--device $(DEVICE)) $(if $(JOBS),--jobs $(JOBS)) \
           $(if $(RESULTS),--results '$(RESULTS)') $(if $(STORE),--store '$(STORE)') \
           $(if $(SUBJECT),--subject '$(SUBJECT)') $(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)')
 
-.PHONY: help reproduce plan report test bench lint clean
+.PHONY: help reproduce plan report doctor test bench lint clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 	@echo 'Variables: PROFILE=quick K=lowpass CLAIM=L1,F2 DATA=/data ENGINE=ray BUDGET=50m DEVICE=cpu JOBS=2 RESULTS=dir STORE=dir'
-	@echo '           SUBJECT=path/to/file.py:factory CHECKPOINT=file PYTHON=python3.12'
+	@echo '           SEEDS=3 UNTRAINED=1 SUBJECT=path/to/file.py:factory CHECKPOINT=file PYTHON=python3.12'
+	@echo '           CONSTRAINTS=constraints-oldest.txt (another set of versions, for a new .venv)'
 
 # A contradicted claim is a result, not a failure: pytest's status 1. Anything else above 0 is a fault, or no verdict.
 reproduce: .venv/installed ## run the claims of PROFILE and write results/$(PROFILE)/report.html
@@ -29,6 +32,9 @@ plan: .venv/installed ## what `make reproduce` would compute, and what it would 
 
 report: .venv/installed ## rebuild the report from the evidence
 	@$(BIN)/python -m harness report '$(FOLDER)'
+
+doctor: .venv/installed ## what this machine has and lacks: versions, GPU, disk, data, each profile
+	@$(BIN)/python -m harness doctor $(if $(DATA),--data-root '$(DATA)') $(if $(STORE),--store '$(STORE)')
 
 # Benchmarks are none of these: pytest-benchmark turns itself off where tests run side by side.
 test: .venv/testing ## unit and property tests, one process a core
@@ -51,9 +57,9 @@ EXTRAS := $(if $(filter ray,$(ENGINE)),[ray])
 
 # pip would compile all of torch's and scipy's thousands of modules, which takes as long as unpacking them. What is
 # imported is compiled once, here, even where the environment says to keep no bytecode.
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint $(CONSTRAINTS) --editable
 
-.venv/installed: pyproject.toml constraints.txt
+.venv/installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, not " + sys.version.split()[0])'
 	$(PYTHON) -m venv .venv
 	$(PIP) '.$(EXTRAS)'

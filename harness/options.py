@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.engine import ENGINES
+from harness.engine.precision import in_fast_precision
 from harness.errors import HarnessError
 from harness.plan.catalogue import load_catalogue
 from harness.plan.profile import load_profile
@@ -86,7 +87,7 @@ def open_session(config: pytest.Config) -> Session:
         raise HarnessError("--checkpoint needs --subject package.module:factory, the network that the weights are for")
     if config.getoption("untrained"):
         folder += "-untrained"
-    profile = profile.with_seeds(config.getoption("seeds"))
+    profile, remark = in_fast_precision(profile.with_seeds(config.getoption("seeds")), config.getoption("device"))
     root = config.rootpath
     options = Options(
         root=root,
@@ -107,7 +108,7 @@ def open_session(config: pytest.Config) -> Session:
     for name in profile.claims or []:
         claim, _, part = name.partition(" ")
         catalogue[claim].rule(part or None) if part else catalogue[claim]
-    return Session(profile, catalogue, options)
+    return Session(profile, catalogue, options, remark)
 
 
 def absolute_subject(given: str, folder: Path) -> str:

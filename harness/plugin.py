@@ -19,8 +19,9 @@ import pytest
 from harness.errors import HarnessError, nearest
 from harness.judging.dossier import Dossier
 from harness.judging.effects import Effects
-from harness.judging.evidence import PremiseRecord
+from harness.judging.evidence import Evidence, PremiseRecord
 from harness.judging.looks import Look
+from harness.judging.properties import properties
 from harness.judging.trial import Test, Trial
 from harness.judging.verdict import unmet
 from harness.judging.weigh import weigh
@@ -134,6 +135,7 @@ def pytest_report_collectionfinish(config: pytest.Config, start_path: Path, item
     return [
         f"profile {session.profile.name}, device {options.device}, {data}",
         f"results in {short(options.results)}, store {short(options.store)}",
+        *([session.remark] if session.remark else []),
     ]
 
 
@@ -215,7 +217,7 @@ def claim(request: pytest.FixtureRequest) -> Effects | None:
         failure = reason
     if failure is not None:
         fault = isinstance(failure, HarnessError)
-        dossier.not_run(str(failure), fault=fault)
+        _record(request.node, dossier.not_run(str(failure), fault=fault))
         if fault:
             pytest.fail(str(failure), pytrace=False)
         request.node.stash[NOT_RUN] = f"not run: {failure}"
@@ -233,7 +235,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         _skip_or_fail(pyfuncitem.config, reason)
     if premise := pyfuncitem.stash.get(OUT_OF_SCOPE, None):
         pyfuncitem.stash[VERDICT] = "out of scope"
-        pyfuncitem.stash[DOSSIER].out_of_scope(premise)
+        _record(pyfuncitem, pyfuncitem.stash[DOSSIER].out_of_scope(premise))
         _skip_or_fail(pyfuncitem.config, f"out of scope: {unmet([premise])}")
     result = yield
     effects = pyfuncitem.stash.get(EFFECTS, None)
@@ -241,6 +243,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         trial, look = pyfuncitem.stash[TRIAL]
         judged = weigh(effects, trial.control(look), look)
         evidence = pyfuncitem.stash[DOSSIER].judged(judged)
+        _record(pyfuncitem, evidence)
         pyfuncitem.stash[VERDICT] = judged.verdict
         said = f"{evidence.spoken}: {judged.reason}"
         if judged.verdict in ("contradicted", "negligible"):
@@ -248,6 +251,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         if judged.verdict != "reproduced":
             _skip_or_fail(pyfuncitem.config, said)
     return result
+
+
+def _record(item: pytest.Item, evidence: Evidence) -> None:
+    """For pytest's XML, which takes an item's properties when its teardown is done, whatever became of the test."""
+    item.user_properties += properties(item.stash[DOSSIER].case.name, evidence)
 
 
 def _skip_or_fail(config: pytest.Config, reason: str) -> None:
@@ -279,7 +287,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             report.longrepr = str(error)
         if dossier := item.stash.get(DOSSIER, None):
             try:
-                dossier.not_run(str(error), fault=True)
+                _record(item, dossier.not_run(str(error), fault=True))
             except HarnessError as second:
                 report.longrepr = f"{report.longrepr}\n{second}"
     return report

@@ -29,7 +29,7 @@ from harness.judging.weigh import too_small
 from harness.plan.case import Case
 from harness.plan.catalogue import Catalogue
 from harness.plan.describe import costs, describe, duration
-from harness.plan.estimate import finish_times, reached
+from harness.plan.estimate import Speeds, finish_times, reached
 from harness.plan.job import Job
 from harness.plan.plan import UNSEEN, Plan, make_plan
 from harness.plan.profile import Profile
@@ -65,6 +65,7 @@ class Session:
     profile: Profile
     catalogue: Catalogue
     options: Options
+    remark: str | None = None  # about this machine, for the head of the output
     began: float = field(default_factory=time.monotonic)
     fingerprints: dict[str, str] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
@@ -72,6 +73,7 @@ class Session:
     unavailable: dict[str, str] = field(default_factory=dict)
     outcome: Outcome = field(default_factory=Outcome)
     say: Callable[[str], None] = print
+    speeds: Speeds | None = None  # for estimates; None: those that the store knows of at the time
     _trials: dict[tuple[str, str], Trial] = field(default_factory=dict)
     _done: set[tuple[str, str, Look]] = field(default_factory=set)  # looks whose tables are complete
 
@@ -126,7 +128,7 @@ class Session:
                 rule = self.catalogue[case.claim].rule(case.part)
                 there = self._on_its_data(case)
                 wanted += [there.at(look.seeds), there.control.at(controlled(rule, look))]
-        return make_plan(wanted, self.fingerprints, self.store)
+        return make_plan(wanted, self.fingerprints, self.store, self.speeds)
 
     def _complete(self, case: Case, look: Look) -> bool:
         key = case.claim, case.name, look

@@ -32,6 +32,17 @@ def open_imagenet(info: DatasetInfo, data_root: Path | None) -> Dataset:
         HarnessError: no data root, neither layout, or classes other than the thousand of ImageNet-1K.
     """
     folder = (data_root or Path()) / info.name
+    files = find_imagenet(info, data_root)
+    return _from_folders(info, folder) if files is None else _from_parquet(info, folder, files)
+
+
+def find_imagenet(info: DatasetInfo, data_root: Path | None) -> dict[str, list[Path]] | None:
+    """Split -> its parquet files; None where each class has a folder. No image is listed.
+
+    Raises:
+        HarnessError: no data root, or neither layout.
+    """
+    folder = (data_root or Path()) / info.name
     layouts = (
         f"{folder}/{{train,val}}/<wnid>/*.JPEG, or the parquet files of {info.repository}, "
         f"e.g. {folder / info.repository_folder / 'validation-00000-of-00014.parquet'}"
@@ -42,11 +53,11 @@ def open_imagenet(info: DatasetInfo, data_root: Path | None) -> Dataset:
             f"give --data-root <folder> with <folder>/{layouts}"
         )
     if (folder / FOLDERS["test"]).is_dir():
-        return _from_folders(info, folder)
+        return None
     files = {split: sorted(folder.rglob(pattern)) for split, pattern in PARQUET.items()}
     if not files["test"]:
         raise HarnessError(f"no {info.title} validation images in {folder}; expected {layouts}")
-    return _from_parquet(info, folder, files)
+    return files
 
 
 def _from_folders(info: DatasetInfo, folder: Path) -> Dataset:

@@ -49,7 +49,7 @@ def load_dataset(
     if name == "digits":
         key, decode = f"data/digits-{DECODING_VERSION}", _decode_digits
     else:
-        files = _find_parquet(info, data_root, offline)
+        files = find_parquet(info, data_root, offline)
         key = f"data/{name}-{short_digest([DECODING_VERSION, _identity_of(files)])}"
 
         def decode(info: DatasetInfo) -> dict[str, Any]:
@@ -116,10 +116,7 @@ def _decode_digits(info: DatasetInfo) -> dict[str, Any]:
     scikit-learn ships the test set of the UCI original, whose 13 writers come in sequence. The last fifth is the
     test split, as in scikit-learn's own examples: test digits then come from writers not seen in training.
     """
-    spec = find_spec("sklearn")  # whose file is read without its import, which takes longer than all else here
-    assert spec is not None
-    assert spec.origin is not None
-    table = np.loadtxt(Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
+    table = np.loadtxt(digits_file(), delimiter=",")
     images = np.rint(table[:, :-1].reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
     labels = table[:, -1].astype(np.int64)
     cut = info.train_images
@@ -131,8 +128,25 @@ def _decode_digits(info: DatasetInfo) -> dict[str, Any]:
     }
 
 
-def _find_parquet(info: DatasetInfo, data_root: Path | None, offline: bool) -> dict[str, list[Path]]:
-    """Split -> its parquet files."""
+def digits_file() -> Path:
+    """Inside scikit-learn, whose import takes longer than all else here.
+
+    Raises:
+        HarnessError: scikit-learn is not installed, or not whole.
+    """
+    spec = find_spec("sklearn")
+    path = Path(spec.origin if spec and spec.origin else "sklearn").parent / "datasets" / "data" / "digits.csv.gz"
+    if not path.is_file():
+        raise HarnessError(f"no digits: scikit-learn with its {path.name} is not installed; install it anew")
+    return path
+
+
+def find_parquet(info: DatasetInfo, data_root: Path | None, offline: bool) -> dict[str, list[Path]]:
+    """Split -> its parquet files; none is opened.
+
+    Raises:
+        HarnessError: see `load_dataset`.
+    """
     if data_root is not None:
         folder = data_root / info.name
         found = {split: sorted(folder.rglob(f"{split}-*.parquet")) for split in ("train", "test")}

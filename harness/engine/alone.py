@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.data import load_dataset
 from harness.engine.execute import execute
+from harness.engine.precision import in_fast_precision
 from harness.engine.progress import progress
 from harness.engine.settings import Watcher, choose_device, prepare
 from harness.engine.stop import Stop, stop_on_signals
@@ -30,7 +31,7 @@ def train_one(arguments: Namespace) -> None:
     The checkpoint is the one that `pytest claims/` with the same profile and store looks for: on one process with the
     same bits, on several within rounding.
     """
-    profile = load_profile(arguments.profile)
+    profile, remark = in_fast_precision(load_profile(arguments.profile), arguments.device)
     name = arguments.dataset or profile.datasets[0]
     case = _case(profile, arguments.role, name)
     store, data_root = Store(arguments.store), arguments.data_root
@@ -39,6 +40,8 @@ def train_one(arguments: Namespace) -> None:
         stop_on_signals(Stop(), insist=group.size == 1) as stop,
     ):
         prepare(device.type)
+        if remark and group.leads:
+            print(remark)
         dataset = load_dataset(name, store, data_root=data_root)
         seed = arguments.seed
         case = case.given(len(dataset.train))

@@ -12,16 +12,17 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.judging.effects import Effects
-from harness.judging.evidence import Effect, Evidence, Verdict, read_all_evidence
+from harness.judging.evidence import Effect, Evidence, LookRecord, RuleRecord, Verdict, read_all_evidence
 from harness.judging.looks import sequence
 from harness.judging.measured import FromResults, of_random_weights, tables_of
 from harness.judging.trial import Trial
+from harness.judging.verdict import by_protocol
 from harness.judging.weigh import Judged
-from harness.plan.catalogue import Catalogue, Claim
+from harness.plan.catalogue import Catalogue, Claim, Rule
 from harness.plan.study import Study
 from harness.plan.wanted import Wanted, in_full
 
-TOLERANCE = 1e-9  # of an effect, relative: sums may be taken in another order
+TOLERANCE = 1e-8  # of an effect, relative: sums may be taken in another order, and F10 multiplies sixteen times
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,20 @@ class Again:
     """One case, as its evidence has it and as it comes out today.
 
     Attributes:
-        verdict: of today; None where it cannot be drawn, for the reason in `why`.
-        why: what differs, empty where nothing does.
+        why: what differs, empty where nothing does; or why it cannot be judged.
+        evidence: as it would be written today; None where it cannot be judged.
     """
 
-    name: str
+    claim: str
+    case: str
     before: Verdict
-    verdict: Verdict | None
     why: list[str]
+    evidence: Evidence | None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Of today; None where it cannot be drawn."""
+        return None if self.evidence is None else self.evidence.verdict
 
     @property
     def changed(self) -> bool:
@@ -66,21 +73,20 @@ def judge_again(
     for (claim, name), evidence in read_all_evidence(results).items():
         if evidence.verdict == "not run" or (evidence.verdict == "out of scope" and not evidence.tables):
             continue
-        case = f"{claim} {name}"
         test = tests.get((claim, evidence.rule.part))
         try:
             if test is None:
                 raise HarnessError("no test of today judges it")
             judged = judged_again(results, evidence, catalogue[claim], test)
         except HarnessError as error:
-            yield Again(case, evidence.verdict, None, [str(error)])
+            yield Again(claim, name, evidence.verdict, [str(error)], None)
             continue
         rule = catalogue[claim].rule(evidence.rule.part)
         why = ["another rule"] if rule.sha256 != evidence.rule.sha256 else []
         if evidence.look and judged.look.seeds != evidence.look.seeds:
             why.append(f"decided at {judged.look.seeds} seeds instead of {evidence.look.seeds}")
         why += [f"another statistic: {change}" for change in changes(evidence, judged.effects)]
-        yield Again(case, evidence.verdict, judged.verdict, why)
+        yield Again(claim, name, evidence.verdict, why, as_of_today(evidence, rule, judged))
 
 
 def judged_again(results: Path, evidence: Evidence, claim: Claim, test: ClaimTest) -> Judged:
@@ -98,6 +104,24 @@ def judged_again(results: Path, evidence: Evidence, claim: Claim, test: ClaimTes
         has_control=any(map(of_random_weights, tables)),
     )
     return trial.judged(trial.settled([look for look in sequence(looks) if look.seeds <= seeds]))
+
+
+def as_of_today(evidence: Evidence, rule: Rule, judged: Judged) -> Evidence:
+    """The evidence with what was judged now; where its numbers come from stays as it was."""
+    look, seeds = judged.look, evidence.case.seeds
+    return evidence.model_copy(
+        update={
+            "schema_": 2,
+            "rule": RuleRecord(part=rule.part, text=rule.text, sha256=rule.sha256),
+            "case": evidence.case.model_copy(update={"seeds": seeds[: look.seeds]}),
+            "verdict": judged.verdict,
+            "reason": judged.reason,
+            "look": LookRecord(seeds=look.seeds, of=list(look.of), level=look.level) if evidence.case.models else None,
+            "premises": judged.premises,
+            "effects": judged.effects,
+            "protocols": by_protocol(judged.effects, look),
+        }
+    )
 
 
 def changes(evidence: Evidence, today: list[Effect]) -> list[str]:

@@ -23,6 +23,7 @@ from harness.judging.evidence import (
     Verdict,
     write_evidence,
 )
+from harness.judging.learned import LEARNED_COLUMNS
 from harness.judging.looks import Look
 from harness.judging.measured import FromStore
 from harness.judging.trial import controlled
@@ -88,16 +89,16 @@ class Dossier:
             premises=judged.premises,
             look=look,
             tables=trained.copy_to(results, asked),
-            support=[*trained.copy_to(results, others), *control.copy_to(results, asked)],
+            support=[*trained.copy_to(results, others, LEARNED_COLUMNS), *control.copy_to(results, asked)],
         )
 
-    def out_of_scope(self, premise: PremiseRecord) -> None:
+    def out_of_scope(self, premise: PremiseRecord) -> Evidence:
         """That a premise fails before anything is trained."""
-        self._write("out of scope", unmet([premise]), [], premises=[premise])
+        return self._write("out of scope", unmet([premise]), [], premises=[premise])
 
-    def not_run(self, reason: str, *, fault: bool = False) -> None:
+    def not_run(self, reason: str, *, fault: bool = False) -> Evidence:
         """That there is no verdict, and why; whether that is a fault of the harness."""
-        self._write("not run", reason, [], fault=fault)
+        return self._write("not run", reason, [], fault=fault)
 
     @property
     def rule(self) -> Rule:

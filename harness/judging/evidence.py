@@ -57,6 +57,8 @@ class Effect(Record):
     predicted: tuple[float, float] | None = None  # 95 % interval for one more run, such as the paper's single one
     between: float | None = None  # share of the variance of a replicate that is between seeds, not within them
     untrained: Control | None = None  # the same of networks with random weights
+    by_seed: list[float | None] = []  # the effect of each of the case's seeds; empty for what has none
+    freedom: float | None = None  # degrees of freedom of the interval; None in evidence from before it was kept
 
 
 class PremiseRecord(Record):
@@ -185,5 +187,10 @@ def read_evidence(path: Path) -> Evidence:
 
 def read_all_evidence(results: Path) -> dict[tuple[str, str], Evidence]:
     """Every case in a results folder: (claim, case name) -> evidence, in the order of the names."""
-    paths = sorted((results / "evidence").glob("*/*.json"))
+    return read_folder(results / "evidence")
+
+
+def read_folder(evidence: Path) -> dict[tuple[str, str], Evidence]:
+    """The same of a folder of evidence alone."""
+    paths = sorted(evidence.glob("*/*.json"))
     return {(path.parent.name, path.stem): read_evidence(path) for path in paths}

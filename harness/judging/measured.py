@@ -9,7 +9,7 @@ the warm-up; `untrained`: none of these, but random ones), and the parameters th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -123,8 +123,11 @@ class FromStore:
         runs = self.case.runs(self.fingerprint)
         return all(self.store.read(request.key(run.run_id)) for run, requests in runs for request in requests)
 
-    def copy_to(self, results: Path, probes: Sequence[Wanted]) -> list[str]:
+    def copy_to(self, results: Path, probes: Sequence[Wanted], columns: Collection[str] = ()) -> list[str]:
         """Write one table a probe, for all networks and seeds of the case: the results folder stands alone.
+
+        Args:
+            columns: of the probe's, that are enough; none for all.
 
         Returns:
             Their paths, relative to the folder.
@@ -140,7 +143,7 @@ class FromStore:
             ]
             table = pd.concat(parts, ignore_index=True)
             first = [*NETWORK, *POINT, *MEASURED, *PROBES[probe.probe].told]
-            table = table[first + [column for column in table.columns if column not in first]]
+            table = table[first + [name for name in columns or table.columns if name not in first]]
             name = f"untrained-{probe.name}" if self.case.untrained else probe.name
             relative = Path("tables") / self.case.claim / self.case.name / f"{name}.parquet"
             write_atomically(results / relative, to_parquet(table))

@@ -46,6 +46,7 @@ class Estimate:
         between: share of that variance that is between seeds and not within them; None where that is unknown.
         caution: by how much less its interval may err than was asked for. The numbers of one network may be skewed,
             which a t interval of a few seeds does not bear; in the difference of two that are alike it cancels.
+        by_seed: the number of each seed, in their order; empty for what has no seeds.
     """
 
     value: float
@@ -56,6 +57,7 @@ class Estimate:
     spread: Error | None = None
     between: float | None = None
     caution: float = 1.0
+    by_seed: tuple[float, ...] = ()
 
     def cautious(self, level: float) -> float:
         """The level that its interval has where this one is asked for."""
@@ -139,8 +141,8 @@ def estimate(replicates: Sequence[Replicate], *, paired: bool) -> Estimate:
     others = [each.other for each in replicates if each.other is not None]
     step = max(each.step for each in replicates)
     if others and not paired:
-        one, other = deviation([each.one for each in replicates], step), deviation(others, step)
-        spread = Error(math.hypot(one, other), welch(one, other, n))
+        ones = deviation([each.one for each in replicates], step)
+        spread = of_difference(Error(ones, n - 1), Error(deviation(others, step), n - 1))
     else:
         spread = Error(deviation(values, step * math.sqrt(2) if others else step), n - 1)
     within = sum(each.variance for each in replicates) / n
@@ -148,7 +150,7 @@ def estimate(replicates: Sequence[Replicate], *, paired: bool) -> Estimate:
     between = max(0.0, 1 - within / spread.size**2) if spread.size and known else None
     error = Error(spread.size / math.sqrt(n), spread.freedom)
     least = math.sqrt(within / n) if known else 0.0
-    return Estimate(mean, error, n, "seed", least, spread, between, 1.0 if others else CAUTION)
+    return Estimate(mean, error, n, "seed", least, spread, between, 1.0 if others else CAUTION, tuple(values))
 
 
 def alone(only: Replicate) -> Estimate:
@@ -157,7 +159,7 @@ def alone(only: Replicate) -> Estimate:
     enough = only.samples >= LEAST_SAMPLES and not math.isnan(only.variance)
     error = Error(math.sqrt(only.variance), groups - 1) if enough else Error(math.inf, 1)
     rounding = student(0.975, math.inf) * only.step / math.sqrt(12)
-    return Estimate(only.value, error, only.samples, only.sample, rounding)
+    return Estimate(only.value, error, only.samples, only.sample, rounding, by_seed=(only.value,))
 
 
 def over_draws(values: Sequence[float], replicate: str) -> Estimate:
@@ -178,10 +180,11 @@ def deviation(values: Sequence[float], step: float) -> float:
     return max(float(np.std(values, ddof=1)), step / math.sqrt(12))
 
 
-def welch(one: float, other: float, n: int) -> float:
-    """Degrees of freedom of the difference of two means of n values with these standard deviations (Satterthwaite)."""
-    squares = one**4 + other**4
-    return (n - 1) * (one**2 + other**2) ** 2 / squares if squares else n - 1
+def of_difference(one: Error, other: Error) -> Error:
+    """Error of the difference of two independent numbers, with Welch's degrees of freedom (Satterthwaite 1946)."""
+    squares = one.size**4 / one.freedom + other.size**4 / other.freedom
+    freedom = (one.size**2 + other.size**2) ** 2 / squares if squares else min(one.freedom, other.freedom)
+    return Error(math.hypot(one.size, other.size), freedom)
 
 
 class SampleTable:

@@ -96,6 +96,8 @@ def as_effect(rule: EffectRule, found: Estimate, look: Look, control: Estimate |
         predicted=None if predicted is None or not all(map(math.isfinite, predicted)) else predicted,
         between=found.between,
         untrained=as_control(control, look),
+        by_seed=[number(value) for value in found.by_seed],
+        freedom=number(found.error.freedom),
     )
 
 

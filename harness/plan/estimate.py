@@ -16,6 +16,8 @@ from harness.probes.kinds import PROBES
 from harness.store import Store
 
 Who = TypeVar("Who", bound=Hashable)
+Key = TypeVar("Key")
+NEWEST = 300  # runs: a store of years would be read for minutes
 Network = tuple[str, str]  # a model with its options, and a data set
 
 
@@ -62,22 +64,25 @@ def work(request: ProbeRequest, run: Run) -> float:
 
 
 def measured_speeds(store: Store) -> Speeds:
-    """Of the trainings and measurements that a store holds, of each network the last, of each probe the median."""
-    speeds, seconds = Speeds(), dict[tuple[str, str, str], list[float]]()
-    for folder in store.keys("runs"):
+    """Of the last trainings and measurements that a store holds, of each network and probe the median."""
+    rates, seconds = dict[Network, list[float]](), dict[tuple[str, str, str], list[float]]()
+    for folder in store.newest("runs", NEWEST):
         meta = store.meta(f"{folder}/{FINISHED}") or store.meta(f"{folder}/{FINISHED}{TOLD}")
         if not meta:
             continue
         run = Run.model_validate(meta["run"])
         if meta["images_per_second"]:
-            speeds.training[str(run.model), run.dataset] = meta["images_per_second"]
+            rates.setdefault((str(run.model), run.dataset), []).append(meta["images_per_second"])
         for key in store.keys(f"probes/{run.run_id}"):
             if (told := store.meta(key)) and "seconds" in told:
                 request = ProbeRequest.model_validate_plain(told["request"])
                 place = str(run.model), run.dataset, request.probe
                 seconds.setdefault(place, []).append(told["seconds"] / work(request, run))
-    speeds.probes.update({place: median(found) for place, found in seconds.items()})
-    return speeds
+    return Speeds(medians(rates), medians(seconds))
+
+
+def medians(found: Mapping[Key, Collection[float]]) -> dict[Key, float]:
+    return {key: median(values) for key, values in found.items()}
 
 
 def finish_times(seconds: Iterable[float], workers: int) -> list[float]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from harness.plan.case import Case
-from harness.plan.estimate import measured_speeds
+from harness.plan.estimate import Speeds, measured_speeds
 from harness.plan.job import Job
 from harness.plan.profile import Profile
 from harness.plan.run import Run, missing_weights
@@ -84,11 +84,12 @@ class Plan:
         return sum(item.seconds for item in self.items)
 
 
-def make_plan(cases: Iterable[Case], fingerprints: dict[str, str], store: Store) -> Plan:
+def make_plan(cases: Iterable[Case], fingerprints: dict[str, str], store: Store, speeds: Speeds | None = None) -> Plan:
     """The union of what the cases need, in the order of the cases.
 
     Args:
         fingerprints: data set -> fingerprint of its content, or UNSEEN; a run's identity depends on it.
+        speeds: for the estimate; None: those that the store knows of, which takes reading it.
     """
     everything: dict[str, tuple[Run, dict[str, ProbeRequest], set[str], Case]] = {}
     for case in cases:
@@ -98,7 +99,7 @@ def make_plan(cases: Iterable[Case], fingerprints: dict[str, str], store: Store)
             requests.update({request.key(run.run_id): request for request in case.requests(role, seed)})
             roles.add(role)
 
-    speeds = measured_speeds(store)
+    speeds = speeds or measured_speeds(store)
     items = []
     for run, requests, roles, case in everything.values():
         profile = case.profile

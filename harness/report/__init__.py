@@ -14,14 +14,32 @@ TITLE = "How Do Vision Transformers Work? A reproduction report"
 def build(results: Path, catalogue: Catalogue, *, title: str = TITLE) -> Path:
     """Write `results/report.html` from the evidence of `results` and the tables it names; return its path.
 
-    A table that is missing or damaged is said at its place in the page; the rest of the page stays whole.
+    Beside it stand its summary, `summary.md` with `summary.svg`, and the verdicts for programs, `verdicts.json` and
+    `verdicts.csv`. A table that is missing or damaged is said at its place in the page; the rest of the page stays
+    whole.
 
     Raises:
-        HarnessError: an evidence file is not evidence of this schema, or the page cannot be written.
+        HarnessError: an evidence file is not evidence of this schema, or a file cannot be written.
     """
+    from harness.report.markdown import write_summary
     from harness.report.page import write_page  # jinja2, pandas and matplotlib load only where a page is built
+    from harness.report.verdicts import write_verdicts
 
-    return write_page(results, summarise(results, catalogue), catalogue, title)
+    summary = summarise(results, catalogue)
+    write_verdicts(results, summary)
+    write_summary(results, summary, catalogue)
+    return write_page(results, summary, catalogue, title)
+
+
+def short(results: Path, catalogue: Catalogue) -> str:
+    """The report in a page of Markdown.
+
+    Raises:
+        HarnessError: an evidence file is not evidence of this schema.
+    """
+    from harness.report.markdown import markdown
+
+    return markdown(summarise(results, catalogue), catalogue)
 
 
 def verdict_table(results: Path, catalogue: Catalogue) -> str:

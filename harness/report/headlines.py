@@ -8,6 +8,7 @@ from typing import Literal
 
 from harness.judging.evidence import Evidence
 from harness.plan.catalogue import Catalogue
+from harness.report.cells import SIGNS
 from harness.report.summary import Case, Section, Summary, distinct
 
 HEADLINES = {
@@ -16,6 +17,13 @@ HEADLINES = {
     "stages": "MSAs belong at the ends of stages",
     "alternet": "AlterNet beats CNNs",
     "uncertainty": "Augmentation decides who is over-confident",
+}
+NAMES = {
+    "flatness": "flatness",
+    "lowpass": "low-pass",
+    "stages": "stage ends",
+    "alternet": "AlterNet",
+    "uncertainty": "uncertainty",
 }
 COUNTED = {
     "reproduced": "hold",
@@ -62,6 +70,12 @@ class Headline:
     group: str
     title: str
     marks: list[Mark]
+
+    @property
+    def counted(self) -> str:
+        """Of all cases, by their signs: `✓ 5, ✗ 1, ? 14`."""
+        counts = Counter(SIGNS[mark.outcome] for mark in self.marks)
+        return ", ".join(f"{sign} {counts[sign]}" for sign in dict.fromkeys(SIGNS.values()) if counts[sign]) or "none"
 
     @property
     def verdicts(self) -> str:
@@ -166,6 +180,12 @@ def seeds(summary: Summary) -> str:
     """How many stand behind a judged case."""
     counts = sorted({len(evidence.case.seeds) for evidence in judged(summary) if evidence.case.seeds})
     return " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "none"
+
+
+def distance(summary: Summary) -> str:
+    """Deviations of a judged case from the paper's protocol, the fewest and the most."""
+    counts = sorted({len(evidence.deviations) for evidence in judged(summary) if evidence.case.models})
+    return " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "no"
 
 
 def judged(summary: Summary) -> list[Evidence]:

@@ -19,6 +19,7 @@ from harness.report.disputes import protocol_table
 from harness.report.drawn import Drawn
 from harness.report.figures.style import Drawing, Paper
 from harness.report.forest import comparable, forest, on_the_papers_scale
+from harness.report.signature import signatures
 from harness.report.summary import Case, Section, Summary
 from harness.report.tables import TableError
 from harness.store.files import write_atomically
@@ -33,6 +34,24 @@ MEANINGS = {
     "out of scope": "a premise of the claim does not hold here.",
     "not run": "nothing was judged here, for the reason that is given.",
     "error": "a fault of the harness, of the data or of the machine kept the case from being judged.",
+}
+
+GLOSSARY = {
+    "L, D, F, S, A, U": "the letters of claims: flatness of the loss, flatness as this suite asks about it, low-pass "
+    "filters, stages, AlterNet, uncertainty.",
+    "MSA": "multi-head self-attention, beside convolution (Conv) and MLP one of the blocks of a network.",
+    "NEP": "negative eigenvalue proportion: the share below zero of the five leading Hessian eigenvalues of each "
+    "mini-batch. 0 means locally convex.",
+    "APE": "average positive eigenvalue: the mean of those above zero. Small means flat.",
+    "NLL, NLL_train": "negative log-likelihood in nats; of the training images as they are augmented.",
+    "effect": "a number that a rule names, turned so that larger means more as the paper says.",
+    "null": "the value of an effect at which the statement stops being true.",
+    "interval": "where the effect lies with all looks together in 95 %, over seeds.",
+    "look": "one judging after so many seeds; an undecided case gets those of the next.",
+    "untrained": "the same effect of networks with random weights: what the architecture alone shows.",
+    "deviation": "one respect in which a case is not as the paper had it.",
+    "pp": "percentage points.",
+    "log ratio": "the natural logarithm of a ratio: 0.69 is twice as much.",
 }
 
 
@@ -61,6 +80,7 @@ def write_page(results: Path, summary: Summary, catalogue: Catalogue, title: str
     environment.filters |= {"interval": numbers.interval, "replicates": numbers.replicates, "plain": exact_plain}
     environment.filters |= {"value": exact_value, "percent": numbers.percent, "duration": numbers.duration}
     environment.filters |= {"anchor": anchor, "verdict": badge, "forest": forest, "sign": SIGNS.__getitem__}
+    environment.filters |= {"accuracy": lambda percent: numbers.fixed(percent, 1)}
     environment.filters |= {"scaled": on_the_papers_scale}
     environment.filters |= {"test": partial(test_link, results, summary.root)}
     drawn = Drawn(results)
@@ -68,9 +88,11 @@ def write_page(results: Path, summary: Summary, catalogue: Catalogue, title: str
         title=title,
         summary=summary,
         meanings=MEANINGS,
+        glossary=GLOSSARY,
         front=front,
         shared=front.shared(summary),
         networks=front.networks(summary, catalogue),
+        signatures=list(signatures(summary, partial(drawings, drawn))),
         compared=comparable(summary),
         figures=partial(figures, drawn),
         protocols=partial(protocol_table, results),
@@ -93,6 +115,11 @@ def figures(drawn: Drawn, section: Section, case: Case) -> list[Shown]:
         except TableError as error:
             shown.append(Shown(table, [], str(error)))
     return shown
+
+
+def drawings(drawn: Drawn, section: Section, case: Case) -> list[Drawing]:
+    """All of a case that could be drawn."""
+    return [drawing for shown in figures(drawn, section, case) for drawing in shown.drawings]
 
 
 def test_link(results: Path, root: Path, test: str) -> Markup:

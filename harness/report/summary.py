@@ -13,6 +13,8 @@ from harness.errors import HarnessError
 from harness.judging.evidence import OFF_PROTOCOL, Effect, Evidence, PaperValue, Verdict, read_all_evidence
 from harness.judging.verdict import p_value
 from harness.plan.catalogue import Catalogue, Claim
+from harness.report.cells import Table
+from harness.report.numbers import decimals, fixed
 
 NO_EVIDENCE = "No evidence in this folder: no test for it yet, or its test was not selected."
 VERDICTS: tuple[str, ...] = get_args(Verdict)
@@ -49,6 +51,26 @@ class Case:
             where = "below" if paper.value < low else "above" if paper.value > high else "within"
             return f"{where} what one more run of ours would give"
         return None
+
+    @property
+    def rank(self) -> int:
+        """The place of its outcome in the legend."""
+        return OUTCOMES.index(self.outcome)
+
+    @property
+    def by_seed(self) -> Table | None:
+        """What each seed gives of each effect; None in evidence that does not keep it."""
+        effects = [effect for effect in self.evidence.effects if any(value is not None for value in effect.by_seed)]
+        if not effects:
+            return None
+        seeds = [str(seed) for seed in self.evidence.case.seeds]
+        rows = [
+            [effect.name, *(fixed(value, decimals(effect)) for value in effect.by_seed), effect.unit]
+            for effect in effects
+        ]
+        return Table(
+            "Effects as each seed gives them.", [("seed", len(seeds)), ("", 1)], ["effect", *seeds, "unit"], rows
+        )
 
     @property
     def deciding(self) -> list[Effect]:
@@ -90,6 +112,11 @@ class Section:
     gaps: list[Gap] = field(default_factory=list)
 
     @property
+    def group(self) -> str:
+        """The headline that it bears."""
+        return self.claim.group if self.claim else ""
+
+    @property
     def protocol(self) -> str:
         """What the paper measured on, and how long it trained."""
         if self.claim is None or self.claim.dataset == "none":
@@ -118,6 +145,15 @@ class Summary:
         counts = Counter(case.outcome for section in counted for case in section.cases)
         counts["not run"] += sum(len(section.gaps) for section in self.sections)
         return {name: counts[name] for name in OUTCOMES if counts[name] or name in VERDICTS}
+
+    @property
+    def outcomes(self) -> list[str]:
+        """Of the cases, in the order of the legend."""
+        return sorted(distinct(case.outcome for section in self.sections for case in section.cases), key=OUTCOMES.index)
+
+    @property
+    def datasets(self) -> list[str]:
+        return distinct(evidence.case.dataset_title for evidence in self.evidence)
 
     @property
     def period(self) -> str:

@@ -58,8 +58,7 @@ def verdict_lines(summary: Summary, width: int | None = None) -> str:
     Args:
         width: in columns; that of the terminal, or the widest where there is none. It is kept within 60 to 120.
     """
-    wish = shutil.get_terminal_size((WIDEST, 24)).columns if width is None else width
-    width = min(max(wish, NARROWEST), WIDEST)
+    width = columns(width)
     cases = [(section.id, case) for section in summary.sections for case in section.cases]
     table = layout(width, [effect_cells(case, effect) for _, case in cases for effect in case.deciding])
     lines = table.lines(list(HEAD), [list(EFFECT)])
@@ -76,8 +75,18 @@ def verdict_lines(summary: Summary, width: int | None = None) -> str:
     lines += ["", *(f"{role} is played by {subject}" for role, subject in subjects(summary).items())]
     counts = ", ".join(f"{count} {plural(outcome, count)}" for outcome, count in summary.counts.items())
     lines += textwrap.wrap(counts, width)
-    # Some terminals and pipes know only ASCII; the signs of the numbers have to survive them.
-    return "\n".join(lines).replace(MINUS, "-").replace(NOTHING, "-").replace(HELD, " ") + "\n"
+    return ascii_signs("\n".join(lines)) + "\n"
+
+
+def columns(width: int | None) -> int:
+    """The width to lay out for: that of the terminal where none is given, kept within bounds."""
+    wish = shutil.get_terminal_size((WIDEST, 24)).columns if width is None else width
+    return min(max(wish, NARROWEST), WIDEST)
+
+
+def ascii_signs(text: str) -> str:
+    """Some terminals and pipes know only ASCII; the signs of the numbers have to survive them."""
+    return text.replace(MINUS, "-").replace(NOTHING, "-").replace(HELD, " ")
 
 
 def plural(outcome: str, count: int) -> str:

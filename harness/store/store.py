@@ -120,6 +120,11 @@ class Store:
         """The keys directly below `folder`, sorted; not verified."""
         return sorted(f"{folder}/{entry.name}" for entry in self._entries(folder))
 
+    def newest(self, folder: str, count: int) -> list[str]:
+        """So many keys directly below `folder`, the last written first; not verified."""
+        entries = sorted(self._entries(folder), key=lambda entry: entry.stat().st_mtime, reverse=True)
+        return [f"{folder}/{entry.name}" for entry in entries[:count]]
+
     def ledger(self, key: str) -> Path:
         """The file in which a long measurement keeps what it has found until its artifact `key` is written."""
         return self.root / "ledgers" / f"{key.replace('/', '-')}.txt"

@@ -263,9 +263,10 @@ def effect(
     name: str, value: float | None, half: float, unit: str = "nats", decides: bool = True, n: int = 3, **about: str
 ) -> Effect:
     low, high = (None, None) if value is None else (value - half, value + half)
+    by_seed = [] if value is None or n >= 10 else [value + half * (seed / n - 0.5) for seed in range(n)]
     return Effect(
         name=name, unit=unit, value=value, low=low, high=high, level=0.95, n=n,
-        replicate="seed" if n < 10 else "image", null=0.0, decides=decides, **about,
+        replicate="seed" if n < 10 else "image", null=0.0, decides=decides, by_seed=by_seed, **about,
     )  # fmt: skip
 
 

@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 
 from harness import report
+from harness.__main__ import main
 from harness.judging.again import judge_again, load_tests
+from harness.judging.comparison import compare, read_set
 from harness.plan.catalogue import load_catalogue
 
 ROOT = Path(__file__).parents[2]
@@ -157,3 +159,26 @@ def test_a_table_that_is_gone_or_says_nothing_of_itself_is_named(folder, catalog
     assert "hessian-warmup.parquet" in three.why[0]
     assert "has no column probe, after" in six.why[0]
     assert "judge the claim again from its store" in six.why[0]
+
+
+def test_the_evidence_of_today_is_written_for_a_comparison(folder, monkeypatch, capsys):
+    """An unchanged case compares as equal; where a table's networks changed places, its verdict is the opposite."""
+    results = folder("L2", "L6")
+    today = results.parent / "today"
+    before = read_set(results)
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("sys.argv", ["harness", "judge", str(results), "--to", str(today)])
+    main()
+    after = read_set(today)
+    unchanged = compare(before, after)
+    assert (unchanged.turned, unchanged.shifted, unchanged.only_before) == ([], [], [])
+    for evidence in after.values():
+        assert all(len(effect.by_seed) == len(evidence.case.seeds) for effect in evidence.effects)
+    table = results / "tables/L2/warmup-digits/hessian-warmup.parquet"
+    rows = pd.read_parquet(table)
+    rows.assign(role=rows["role"].map({"vit": "resnet", "resnet": "vit"})).to_parquet(table)
+    with pytest.raises(SystemExit):
+        main()
+    (case,) = compare(before, read_set(today)).regressions
+    assert (case.claim, case.turn) == ("L2", "flipped")
+    assert "L2 warmup-digits               reproduced -> contradicted" in capsys.readouterr().out

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -106,6 +107,8 @@ def test_a_verdict_is_an_outcome_and_leaves_evidence(session, project, values, o
     (effect,) = evidence["effects"]
     assert effect["value"] == pytest.approx(sum(json.loads(values)) / 2)
     assert (effect["n"], effect["replicate"], effect["null"]) == (2, "seed", 0.0)
+    assert sorted(effect["by_seed"]) == sorted(json.loads(values))
+    assert effect["freedom"] == 1
     assert effect["level"] == pytest.approx(0.9875)  # one network's numbers may be skewed
     assert effect["untrained"]["n"] == 2
     assert evidence["paper"] == [{"name": "effect", "value": 2.0, "source": "made up"}]
@@ -634,3 +637,55 @@ def test_collecting_loads_no_torch(pytester, project):
     )
     result = pytester.runpytest_subprocess("claims", "--profile", "tiny.toml", "--collect-only", "-q")
     assert result.ret == 0, result.outlines
+
+
+PARTS = {
+    "up": ("[1.0, 1.01]", "", "reproduced", "agrees"),
+    "down": ("[-1.0, -1.01]", "", "contradicted", "disagrees"),
+    "open": ("[-1.0, 1.1]", "", "inconclusive", "inconclusive"),
+    "fault": ("[]", "", "not run", "error"),
+    "large": ("[1.0, 1.01]", "least_image = 32", "out of scope", "out of scope"),
+}
+RULE = """
+[[F1.rules]]
+part = "{part}"
+text = "The effect lies above 0."
+{more}
+effects = [{{ name = "effect", unit = "pp", null = 0.0, decides = true, paper = 2.0, source = "made up" }}]
+"""
+TEST = """
+@pytest.mark.claim("F1", roles=["vit"], probes=["prediction"], part="{part}")
+def test_{part}(claim):
+    values = itertools.cycle({values})
+    claim.effect("effect", "vit", lambda table: next(values))
+"""
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_pytests_xml_has_verdict_and_effects_of_each_case_whatever_became_of_it(session, project, pytester, jobs):
+    catalogue = CATALOGUE[: CATALOGUE.index("[[F1.rules]]")]
+    catalogue += "".join(RULE.format(part=part, more=more) for part, (_, more, *_) in PARTS.items())
+    (pytester.path / "claims" / "catalogue.toml").write_text(catalogue)
+    tests = (TEST.format(part=part, values=values) for part, (values, *_) in PARTS.items())
+    project(body="import itertools\nimport pytest\n" + "".join(tests))
+    result = session("--junitxml", "claims.xml", "--jobs", jobs)
+    result.assert_outcomes(passed=1, failed=1, skipped=2, errors=1)
+    found = {
+        case.get("name"): {each.get("name"): each.get("value") for each in case.iter("property")}
+        for case in ElementTree.parse(pytester.path / "claims.xml").iter("testcase")
+    }
+    for part, (values, _, verdict, said) in PARTS.items():
+        properties = found[f"test_{part}[{part}-digits]"]
+        evidence = json.loads((result_folder(result) / f"evidence/F1/{part}-digits.json").read_text())
+        assert (properties["verdict"], properties["said"]) == (verdict, said)
+        assert (properties["claim"], properties["case"]) == ("F1", f"{part}-digits")
+        assert (properties["reason"], properties["seeds"]) == (evidence["reason"], "2")
+        assert ("effect effect" in properties) == (part in ("up", "down", "open"))
+        if "effect effect" in properties:
+            value, low, high, unit, null = re.fullmatch(
+                r"(\S+) \[(\S+), (\S+)\] (.+), null (\S+)", properties["effect effect"]
+            ).groups()
+            (effect,) = evidence["effects"]
+            assert (float(value), float(low), float(high)) == (effect["value"], effect["low"], effect["high"])
+            assert float(value) == pytest.approx(sum(json.loads(values)) / 2)
+            assert (unit, float(null)) == ("pp", 0.0)

@@ -1,21 +1,25 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 import pytest
 import torch
 
+from harness.__main__ import main
 from harness.engine.execute import execute
 from harness.errors import HarnessError
+from harness.judging.again import ClaimTest
+from harness.plan.case import expand
 from harness.plan.cast import Player
 from harness.plan.estimate import measured_speeds
 from harness.plan.job import Job
 from harness.plan.plan import make_plan
 from harness.plan.profile import load_profile
 from harness.plan.run import missing_weights, training_meta
-from harness.plan.upkeep import contents, strip, take_in
 from harness.plan.wanted import wanted
 from harness.store import Store
+from harness.upkeep import contents, strip, take_in, wanted_by
 
 
 class OneCase:
@@ -112,3 +116,55 @@ def test_another_store_is_taken_in_and_damaged_artifacts_of_it_are_not(tmp_path,
 def test_a_folder_that_is_no_store_is_refused(store, tmp_path):
     with pytest.raises(HarnessError, match="expected a folder with runs, probes or data"):
         take_in(store, Store(tmp_path / "nothing"))
+
+
+TINY = """
+about = "one role"
+datasets = ["digits"]
+looks = [2]
+images = { train = 96 }
+[roles]
+vit = "vit_micro"
+[recipe]
+base = "weak"
+epochs = 2
+warmup_epochs = 1
+batch_size = 32
+"""
+
+
+def test_what_a_profile_has_still_to_measure_is_kept(store, digits, tmp_path):
+    (tmp_path / "tiny.toml").write_text(TINY)
+    profile = load_profile(str(tmp_path / "tiny.toml"))
+    test = ClaimTest(lambda claim: None, ("vit",), (wanted("prediction", after=0), wanted("prediction")))
+    case = expand("F1", None, test.roles, test.probes, profile)[0][0]
+    for seed in range(2):
+        run = case.run("vit", seed, digits.fingerprint)
+        early, late = case.requests("vit", seed)
+        compute(Job(run, (early, late)[: seed + 1], training=True, wanted=(0, None)), store)
+    first, second = case.run("vit", 0, digits.fingerprint), run
+    wants = wanted_by(profile, {("F1", None): test}, store)
+    assert first.weights_key(None) in wants
+    assert not wants & {first.weights_key(0), *map(second.weights_key, (0, None)), second.folder}
+    assert strip(store, wants).count == 3
+    assert missing_weights(store, first, [0, None]) == [0]
+    assert wanted_by(profile, {}, store) == set()
+
+
+def test_the_command_says_what_is_there_and_what_went(store, measured, asked, monkeypatch, capsys):
+    run = asked[0]
+    compute(Job(run, tuple(measured), training=True, wanted=(0, None)), store)
+
+    def harness(*arguments):
+        monkeypatch.setattr(sys, "argv", ["harness", "store", "--store", str(store.root), *arguments])
+        main()
+        return capsys.readouterr().out.splitlines()
+
+    assert harness()[0].split()[:2] == ["weights", "2"]
+    gone, weights, *_ = harness("strip", "--for", "quick")
+    assert gone.startswith("removed 2 weights and states, ")
+    assert weights.split()[:2] == ["weights", "0"]
+    assert harness("take", str(store.root))[0] == "took in nothing: it is all here"
+    monkeypatch.setattr(sys, "argv", ["harness", "store", "--store", str(store.root / "none")])
+    with pytest.raises(SystemExit, match="no store in .*none; give one with --store or REPRO_STORE"):
+        main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,8 @@ from harness.readings import reliability
 from harness.report.figures.depth import DASHED
 from harness.report.figures.style import MUTED, PAPER, Drawing, Panel, Paper, legend_below, panel_axes
 from harness.report.numbers import fixed
+
+LONGEST_LINE = 52  # letters of a legend
 
 
 def reliability_drawing(table: pd.DataFrame, paper: Paper) -> Drawing:
@@ -39,7 +42,10 @@ def by_confidence(table: pd.DataFrame) -> pd.DataFrame:
 
 def panel(role: str, table: pd.DataFrame, paper: Paper) -> Panel:
     colour, model = paper.colour(role), table["model"].iloc[0]
-    figure, axes = panel_axes(below=0.75)
+    series_there = published(role, paper)
+    names = [f"{role} ({model}), ours", *map(paper.label, series_there)]
+    names = [textwrap.fill(name, LONGEST_LINE) for name in names]
+    figure, axes = panel_axes(below=0.5 + 0.14 * sum(name.count("\n") + 1 for name in names))
     axes.plot([0, 100], [0, 100], ":", color=MUTED, linewidth=1)
     for _, seed in table.groupby("seed"):
         of_seed = by_confidence(seed)
@@ -48,12 +54,12 @@ def panel(role: str, table: pd.DataFrame, paper: Paper) -> Panel:
         )
     ours = by_confidence(table)
     axes.plot(ours.confidence, ours.accuracy, "-o", color=colour, markersize=3)
-    handles = [Line2D([], [], color=colour, marker="o", markersize=3, label=f"{role} ({model}), ours")]
+    handles = [Line2D([], [], color=colour, marker="o", markersize=3, label=names[0])]
     pairs = zip(ours.confidence, ours.accuracy, strict=True)
     words = [
         f"{role} ({model}): {', '.join(f'{fixed(at, 0)} % sure, {fixed(right, 0)} % right' for at, right in pairs)}"
     ]
-    for series in published(role, paper):
+    for name, series in zip(names[1:], series_there, strict=True):
         style: dict[str, Any] = {
             "color": PAPER,
             "linestyle": DASHED,
@@ -62,7 +68,7 @@ def panel(role: str, table: pd.DataFrame, paper: Paper) -> Panel:
             "fillstyle": "none",
         }
         axes.plot(series.x or [], series.values, **style)
-        handles.append(Line2D([], [], **style, label=paper.label(series)))
+        handles.append(Line2D([], [], **style, label=name))
         words.append(f"{paper.label(series)}: {', '.join(f'{value:g} %' for value in series.values)}")
     axes.set(xlim=(0, 102), ylim=(-2, 102), xlabel="confidence (%)", ylabel="accuracy (%)")
     axes.grid(axis="y")

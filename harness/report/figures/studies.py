@@ -79,11 +79,15 @@ def published(study: Study, name: str, measure: Measure, paper: Paper) -> list[S
 
 
 def course_panels(values: pd.DataFrame, name: str, study: Study, measure: Measure, paper: Paper) -> list[Panel]:
-    """One, or where the paper's values need an axis of their own, two."""
+    """One, or two where the paper's values need an axis of their own, or stand at none of our places."""
     theirs = [paper_course(series, measure, paper) for series in published(study, name, measure, paper)]
     ours = [our_course(values, base, points, measure, paper) for base, points in study.items()]
     label = paper.studies[name].axis
-    if measure.comparable or not theirs:
+    apart = {place for course in ours for place in course.at}.isdisjoint(
+        place for course in theirs for place in course.at
+    )
+    words = any(isinstance(place, str) for course in theirs for place in course.at)
+    if not theirs or (measure.comparable and not (apart and words)):
         return [course_panel("", name, [*ours, *theirs], label, measure)]
     title = f"paper: {paper.figure}, {paper.dataset}"
     return [course_panel("ours", name, ours, label, measure), course_panel(title, name, theirs, label, measure)]
@@ -145,7 +149,7 @@ def positions(places: Iterable[Place]) -> dict[Place, float]:
 
 def spelt(study: str, place: Place) -> str:
     if isinstance(place, str):
-        return place
+        return place.replace(",", "") if study == "placement" else place  # nine of them have to stand side by side
     return f"1/{1 / place:.0f}" if study == "data" and place < 1 else plain(place)
 
 

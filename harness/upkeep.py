@@ -6,12 +6,16 @@ is not trained again for weights that are gone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.plan.run import TOLD
+from harness.judging.again import ClaimTest
+from harness.plan.case import expand
+from harness.plan.profile import Profile
+from harness.plan.run import TOLD, Run
 from harness.store import Interrupted, Store
 from harness.store.store import MANIFEST
 
@@ -71,18 +75,49 @@ def size(folder: Path) -> int:
         return 0
 
 
-def strip(store: Store, wanted: Collection[str] = ()) -> Share:
-    """Remove weights; what is known of their trainings stays, and what runs need to go on.
+def wanted_by(profile: Profile, tests: Mapping[tuple[str, str | None], ClaimTest], store: Store) -> set[str]:
+    """The weights that measurements are still to be made of which this profile's claims want, up to its last look; and
+    the folders of their runs.
+    """
+    fingerprints = dict[str, set[str]]()
+    for run in runs_in(store):
+        fingerprints.setdefault(run.dataset, set()).add(run.fingerprint)
+    keys = set[str]()
+    for (claim, part), test in tests.items():
+        for case in expand(claim, part, test.roles, test.probes, profile)[0]:
+            whole = case.at(profile.allowed_looks[-1]) if case.roles else case
+            for fingerprint, which in product(fingerprints.get(case.dataset, ()), (whole, whole.control)):
+                for run, requests in which.runs(fingerprint):
+                    missing = [request for request in requests if store.read(request.key(run.run_id)) is None]
+                    keys |= {run.weights_key(request.epoch) for request in missing}
+                    keys |= {run.folder for _ in missing[:1]}
+    return keys
+
+
+def runs_in(store: Store) -> Iterator[Run]:
+    """Of which weights are there, or were."""
+    for folder in store.keys("runs"):
+        meta = next((meta for key in store.keys(folder) if "run" in (meta := store.meta(key) or {})), None)
+        if meta:
+            yield Run.model_validate(meta["run"])
+
+
+def strip(store: Store, wanted: Collection[str] | None = None) -> Share:
+    """Remove weights that nothing wants; what is known of their trainings stays.
 
     Args:
-        wanted: keys of weights that stay.
+        wanted: keys of weights that stay, and folders of runs whose states stay; None: all weights go, and all states
+            stay from which a run can go on.
 
     Returns:
         What is gone. Runs that another process works on are left alone.
     """
     count = freed = 0
     for folder in store.keys("runs"):
-        doomed = [key for key in store.keys(folder) if part_of(key) == "weights" and key not in wanted]
+        parts = {key: part_of(key) for key in store.keys(folder)}
+        doomed = [key for key, part in parts.items() if part == "weights" and key not in (wanted or ())]
+        if wanted is not None and folder not in wanted:
+            doomed += [key for key, part in parts.items() if part == "states"]
         if not doomed:
             continue
         try:
@@ -91,7 +126,8 @@ def strip(store: Store, wanted: Collection[str] = ()) -> Share:
                     before = size(store.root / key)
                     if (artifact := store.read(key)) is None:  # damaged, and set aside
                         continue
-                    store.write(key + TOLD, {COURSE: (artifact.path / COURSE).read_bytes()}, artifact.meta)
+                    if parts[key] == "weights":
+                        store.write(key + TOLD, {COURSE: (artifact.path / COURSE).read_bytes()}, artifact.meta)
                     store.delete(key)
                     count, freed = count + 1, freed + before
         except Interrupted:

@@ -1,0 +1,131 @@
+"""The report in a browser: nothing overflows, no figure is missing, the table answers, axe does not complain."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from importlib.resources import files
+
+import pytest
+
+from harness import report
+from harness.tests import report_fixtures as made
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+
+# In the page around: the report in a frame of so many pixels, then what is found in it, as JSON in a <pre>.
+AROUND = """<!DOCTYPE html><style>* {{ margin: 0; border: 0; }}</style><body>
+<iframe id="frame" style="width:{width}px;height:900px">
+</iframe><pre id="found"></pre><script>
+const frame = document.getElementById("frame");
+frame.addEventListener("load", async () => {{
+  const page = frame.contentDocument, view = frame.contentWindow;
+  try {{ document.getElementById("found").textContent = JSON.stringify(await (async () => {{ {body} }})()); }}
+  catch (error) {{ document.getElementById("found").textContent = JSON.stringify({{error: String(error)}}); }}
+}});
+frame.srcdoc = {page};
+</script></body>"""
+
+LOOKED_AT = """
+  const width = page.documentElement.clientWidth;
+  const outside = [...page.querySelectorAll("body *")].filter((each) =>
+    !each.closest(".scroll, .spoken, nav, svg") && each.getBoundingClientRect().right > width + 1);
+  return {
+    overflow: page.documentElement.scrollWidth - width,
+    outside: outside.map((each) => each.outerHTML.slice(0, 80)),
+    figures: [...page.querySelectorAll("figure")].map((each) => each.querySelectorAll("svg").length),
+    flat: [...page.querySelectorAll("figure svg")].filter((each) => !each.getBoundingClientRect().height).length,
+    verdicts: page.querySelector("#verdicts").getBoundingClientRect().top,
+    folded: [...page.querySelectorAll(".unfolded")].map((each) => each.open),
+    answer: page.querySelector(".basis summary").getBoundingClientRect().bottom,
+  };
+"""
+USED = """
+  const form = page.querySelector(".filters"), shown = () => [...page.querySelector(".verdicts.cases").tBodies]
+    .filter((each) => !each.hidden && each.getBoundingClientRect().height)
+    .map((each) => each.querySelector(".id").textContent);
+  const choose = (name, value) => {
+    form.elements[name].value = value;
+    form.dispatchEvent(new view.Event("input", {bubbles: true}));
+    return {shown: shown(), said: form.querySelector("output").value};
+  };
+  const found = {visible: !form.hidden, all: choose("headline", "")};
+  found.lowpass = choose("headline", "lowpass");
+  choose("headline", "");
+  found.undecided = choose("verdict", "inconclusive");
+  choose("verdict", "");
+  found.sorted = choose("sort", "rank");
+  choose("sort", "order");
+  const seeds = page.querySelector(".seeds details"), table = seeds.querySelector("table");
+  found.closed = seeds.getBoundingClientRect().height;
+  seeds.querySelector("summary").click();
+  found.opened = seeds.getBoundingClientRect().height;
+  found.seeds = [...table.querySelectorAll("tbody td")].map((each) => each.textContent);
+  return found;
+"""
+AXE = """
+  const axe = page.createElement("script");
+  axe.textContent = window.AXE;
+  page.head.append(axe);
+  const result = await view.axe.run(page, {resultTypes: ["violations", "passes"]});
+  const told = (each) => [each.impact, each.id, each.nodes.slice(0, 3).map((node) => node.html.slice(0, 100))];
+  return {passes: result.passes.length, violations: result.violations.map(told)};
+"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("browser")
+    results = made.results_folder(folder, made.catalogue(folder))
+    return report.build(results, made.catalogue(folder)).read_text()
+
+
+def look(page, tmp_path, body, width=1440, setup=""):
+    """What `body` returns, run beside the page in a frame of so many pixels."""
+    around = AROUND.format(width=width, body=body, page=json.dumps(page).replace("</", "<\\/"))
+    path = tmp_path / "around.html"
+    path.write_text(around.replace("<script>", f"<script>{setup}", 1))
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1600,1000", "--dump-dom"]
+    command += ["--virtual-time-budget=20000", f"--user-data-dir={tmp_path / 'profile'}", path.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    found = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.S)
+    assert found, done.stderr[-2000:]
+    return json.loads(html.unescape(found[1]))
+
+
+@pytest.mark.parametrize(("width", "unfolded"), [(1440, True), (390, False)])
+def test_nothing_overflows_and_every_figure_is_there(page, tmp_path, width, unfolded):
+    found = look(page, tmp_path, LOOKED_AT, width)
+    assert found["overflow"] <= 0
+    assert found["outside"] == []
+    assert found["figures"]
+    assert min(found["figures"]) >= 1
+    assert found["flat"] == 0
+    assert set(found["folded"]) == {unfolded}
+    assert found["answer"] < 844  # the first screen of a phone
+
+
+def test_the_table_is_filtered_and_sorted_and_a_row_opens_to_its_seeds(page, tmp_path):
+    found = look(page, tmp_path, USED)
+    assert found["visible"]
+    everything = found["all"]["shown"]
+    assert everything == re.findall(r'<tbody[^>]*data-headline.*?class="id">(\w+)<', page, re.S)
+    assert found["lowpass"]["shown"] == [claim for claim in everything if claim.startswith("F")]
+    count = len(found["lowpass"]["shown"])
+    assert found["lowpass"]["said"] == f"{count} of {len(everything)} cases"
+    assert 0 < len(found["undecided"]["shown"]) < len(everything)
+    assert sorted(found["sorted"]["shown"]) == sorted(everything) != found["sorted"]["shown"]
+    assert found["opened"] > found["closed"] + 50
+    assert {"0.20", "0.23", "0.27"} <= set(found["seeds"])
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_nothing_serious(page, tmp_path, width):
+    axe = json.dumps((files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")).replace("</", "<\\/")
+    found = look(page, tmp_path, AXE, width, setup=f"window.AXE = {axe};")
+    assert found["passes"] > 20
+    assert [violation for violation in found["violations"] if violation[0] in ("serious", "critical")] == []
