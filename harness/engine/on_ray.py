@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from typing import Any
 
@@ -26,6 +27,7 @@ from harness.plan.job import Job
 from harness.store import Store
 
 LOOK_SECONDS = 0.2  # how often the driver looks what its tasks say
+KNOCK_SECONDS = 10.0  # for a cluster to answer
 ASK_SECONDS = 1.0  # how often a task asks whether to stop
 LOST = LocalRayletDiedError, NodeDiedError, OutOfMemoryError, WorkerCrashedError  # no fault of the task's
 
@@ -60,8 +62,13 @@ def connect(settings: Settings) -> None:
     environment = {"env_vars": worker_environment()}
     answers = signal.getsignal(signal.SIGTERM)
     try:
+        if address not in ("local", "auto"):  # Ray itself knocks for minutes at a door that is not there
+            host, _, port = address.rpartition(":")
+            if not port.isdecimal():
+                raise ValueError("no port is named")
+            socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment, **own)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise HarnessError(
             f"no Ray cluster at {address}: {str(error).strip().splitlines()[0]}; give the HOST:PORT that "
             "`ray start --head` printed, or no address to have one started on this machine"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 
 from harness.engine.settings import Settings
 from harness.errors import HarnessError
-from harness.tests.sessions import effects, final_weights, finish, kill, start, states, until, write_project
+from harness.tests.sessions import ROOT, effects, final_weights, finish, kill, start, states, until, write_project
 
 EPOCHS = 120  # long enough to be hit in the middle
 ray = pytest.importorskip("ray", reason="ray is an optional extra")
@@ -46,6 +47,15 @@ def test_a_cluster_without_a_gpu_says_so(tmp_path, monkeypatch):
 def test_an_address_needs_its_engine(tmp_path):
     output = finish(start(write_project(tmp_path), "--ray-address", "127.0.0.1:6379"), status=4)
     assert "--ray-address 127.0.0.1:6379 needs --engine ray" in output
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "no-such-machine", "ray://127.0.0.1:1"])
+def test_an_address_where_no_cluster_is_is_one_line(tmp_path, address):
+    from harness.engine import on_ray
+
+    with pytest.raises(HarnessError, match=rf"^no Ray cluster at {address}: .+; give the HOST:PORT that"):
+        on_ray.connect(settings(tmp_path, ray_address=address))
+    assert not ray.is_initialized()
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +134,9 @@ def test_a_driver_that_is_asked_to_stop_has_its_tasks_keep_their_states(on_this_
     assert len(before) == 2
     never_behind(place, before, on_cluster(place, cluster))
     assert (final_weights(place), effects(place)) == on_this_machine
+
+
+@pytest.mark.parametrize("script", ["reproduce", "array"])
+def test_a_batch_script_is_shell(script):
+    done = subprocess.run(["bash", "-n", ROOT / "docs" / "slurm" / f"{script}.sbatch"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
