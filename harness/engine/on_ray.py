@@ -173,14 +173,14 @@ def _execute(plain: dict[str, Any], place: dict[str, Any], board: ray.actor.Acto
     def ask() -> None:
         try:
             while not stop.wait(ASK_SECONDS):
-                if ray.get(board.stops.remote()):
+                if _answer(board.stops.remote()):
                     stop.set()
         except ray.exceptions.RayError:  # the driver is gone
             stop.set()
 
     try:
-        ray.get(tell({"doing": "loading"}))
-        if ray.get(board.stops.remote()):
+        _answer(tell({"doing": "loading"}))
+        if _answer(board.stops.remote()):
             return {"stopped": True}
         threading.Thread(target=ask, daemon=True).start()
         return attempt(
@@ -195,4 +195,9 @@ def _execute(plain: dict[str, Any], place: dict[str, Any], board: ray.actor.Acto
         return {"stopped": True}
     finally:
         stop.set()
-        ray.get(board.stops.remote())  # an actor takes calls in order: all that was told has arrived
+        _answer(board.stops.remote())  # an actor takes calls in order: all that was told has arrived
+
+
+def _answer(reference: ray.ObjectRef) -> Any:
+    """Not `ray.get`: a task that waits in it gives its core to the next one, which then computes beside it."""
+    return reference.future().result()
