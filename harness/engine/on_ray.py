@@ -142,18 +142,22 @@ def _run(jobs: list[Job], settings: Settings, stop: Stop, watcher: Watcher) -> O
                 watcher.update(by_id[run_id], event)
         for reference in ended:
             job = pending.pop(reference)
-            if ends.take(job, _end(reference, job)):
+            end = _end(reference, job, begun=job.run.run_id in begun)
+            if (end is None and not ends.outcome.stopped) or (end and ends.take(job, end)):
                 begun.discard(job.run.run_id)
                 pending[task.remote(job.to_plain(), place, board)] = job
     return ends.outcome
 
 
-def _end(reference: ray.ObjectRef, job: Job) -> dict[str, Any]:
+def _end(reference: ray.ObjectRef, job: Job, *, begun: bool) -> dict[str, Any] | None:
+    """How the job ended; None where it was sent to a node that was dead already, which is no try of the run's."""
     try:
         return ray.get(reference)
     except ray.exceptions.TaskCancelledError:
         return {"stopped": True}
     except LOST as error:
+        if isinstance(error, NodeDiedError) and not begun:
+            return None
         return {"failed": f"{job}: its worker or node was lost ({type(error).__name__})", "may_pass": True}
     except ray.exceptions.RayError as error:
         return {"failed": f"{job}: {str(error).strip().splitlines()[-1]}", "may_pass": False}
@@ -161,8 +165,7 @@ def _end(reference: ray.ObjectRef, job: Job) -> dict[str, Any]:
 
 def _execute(plain: dict[str, Any], place: dict[str, Any], board: ray.actor.ActorHandle) -> dict[str, Any]:
     """On the node: the job's end, as of `attempt`."""
-    job, device = Job.from_plain(plain), prepare(place["device"])
-    stop = threading.Event()
+    job, stop = Job.from_plain(plain), threading.Event()
 
     def tell(event: dict[str, Any]) -> ray.ObjectRef:
         return board.tell.remote(job.run.run_id, event)
@@ -170,20 +173,20 @@ def _execute(plain: dict[str, Any], place: dict[str, Any], board: ray.actor.Acto
     def ask() -> None:
         try:
             while not stop.wait(ASK_SECONDS):
-                if ray.get(board.stops.remote()):
+                if _answer(board.stops.remote()):
                     stop.set()
         except ray.exceptions.RayError:  # the driver is gone
             stop.set()
 
     try:
-        ray.get(tell({"doing": "loading"}))
-        if ray.get(board.stops.remote()):
+        _answer(tell({"doing": "loading"}))
+        if _answer(board.stops.remote()):
             return {"stopped": True}
         threading.Thread(target=ask, daemon=True).start()
         return attempt(
             job,
             store=Store(place["store"], notify=lambda line: tell({"say": line})),
-            device=device,
+            device=prepare(place["device"]),
             data_root=place["data_root"],
             progress=tell,
             should_stop=stop.is_set,
@@ -192,4 +195,9 @@ def _execute(plain: dict[str, Any], place: dict[str, Any], board: ray.actor.Acto
         return {"stopped": True}
     finally:
         stop.set()
-        ray.get(board.stops.remote())  # an actor takes calls in order: all that was told has arrived
+        _answer(board.stops.remote())  # an actor takes calls in order: all that was told has arrived
+
+
+def _answer(reference: ray.ObjectRef) -> Any:
+    """Not `ray.get`: a task that waits in it gives its core to the next one, which then computes beside it."""
+    return reference.future().result()

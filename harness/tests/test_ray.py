@@ -11,6 +11,7 @@ import pytest
 
 from harness.engine.settings import Settings
 from harness.errors import HarnessError
+from harness.plan.job import Job
 from harness.tests.sessions import ROOT, effects, final_weights, finish, kill, start, states, until, write_project
 
 EPOCHS = 120  # long enough to be hit in the middle
@@ -42,6 +43,32 @@ def test_a_cluster_without_a_gpu_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 8.0})
     with pytest.raises(HarnessError, match="has no GPU, only 8 cores.*--device cpu or auto"):
         on_ray.resources(settings(tmp_path, "cuda"))
+
+
+@pytest.mark.parametrize(
+    ("error", "begun", "end"),
+    [
+        (ray.exceptions.NodeDiedError("gone"), True, {"failed": "lost (NodeDiedError)", "may_pass": True}),
+        (ray.exceptions.NodeDiedError("gone"), False, None),  # sent to a node that was dead already
+        (ray.exceptions.WorkerCrashedError(), False, {"failed": "lost (WorkerCrashedError)", "may_pass": True}),
+        (ray.exceptions.OutOfMemoryError("full"), True, {"failed": "lost (OutOfMemoryError)", "may_pass": True}),
+        (ray.exceptions.RuntimeEnvSetupError("no such folder"), False, {"failed": "no such folder", "may_pass": False}),
+        (ray.exceptions.TaskCancelledError(), True, {"stopped": True}),
+    ],
+)
+def test_a_loss_may_pass_and_a_place_that_was_dead_already_is_no_try(monkeypatch, make_run, error, begun, end):
+    from harness.engine import on_ray
+
+    def get(reference):
+        raise error
+
+    monkeypatch.setattr(ray, "get", get)
+    found = on_ray._end("reference", Job(make_run(), (), training=True), begun=begun)
+    if end and "failed" in end:
+        assert end["failed"] in found["failed"]
+        assert found["may_pass"] == end["may_pass"]
+    else:
+        assert found == end
 
 
 def test_an_address_needs_its_engine(tmp_path):
