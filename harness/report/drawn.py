@@ -93,13 +93,17 @@ def plain_of(drawing: Drawing) -> dict[str, Any]:
         "columns": drawing.table.columns,
         "rows": [[{"html": cell} if isinstance(cell, Markup) else cell for cell in row] for row in drawing.table.rows],
     }
-    panels = [{"title": panel.title, "label": panel.label, "svg": panel.svg} for panel in drawing.panels]
+    panels = [
+        {"title": panel.title, "label": panel.label, "svg": panel.svg, "alike": panel.alike} for panel in drawing.panels
+    ]
     return {
         "name": drawing.name,
         "title": drawing.title,
         "caption": drawing.caption,
         "panels": panels,
         "table": table,
+        "csv": drawing.csv,
+        "as_in_paper": drawing.as_in_paper,
     }
 
 
@@ -108,5 +112,7 @@ def drawing_from(plain: dict[str, Any]) -> Drawing:
     if table is not None:
         rows = [[Markup(cell["html"]) if isinstance(cell, dict) else cell for cell in row] for row in table["rows"]]
         table = Table(table["caption"], [(name, span) for name, span in table["groups"]], table["columns"], rows)
-    panels = [Panel(panel["title"], None, panel["label"], Markup(panel["svg"])) for panel in plain["panels"]]
-    return Drawing(plain["name"], plain["title"], plain["caption"], panels, table)
+    panels = [Panel(panel["title"], None, panel["label"], Markup(panel["svg"]), panel["alike"])
+              for panel in plain["panels"]]  # fmt: skip
+    about = (plain["name"], plain["title"], plain["caption"])
+    return Drawing(*about, panels, table, plain["csv"], plain["as_in_paper"])

@@ -15,6 +15,8 @@ WORDS: dict[tuple[str, str, object], str] = {
     ("hessian", "augmentation", "weak"): "under weak augmentation",
     ("hessian", "augmentation", "strong"): "under strong augmentation",
     ("hessian", "convention", "official"): "power iteration",
+    ("hessian", "batchnorm", "batch"): "with BatchNorm's statistics of the mini-batch",
+    ("landscape", "batchnorm", "fresh"): "with BatchNorm's statistics estimated anew",
 }
 LARGEST_DENOMINATOR = 1000  # of a share of the epochs
 

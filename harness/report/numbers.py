@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from harness.judging.evidence import Control, Effect
 
@@ -41,6 +42,11 @@ def significant(value: float, digits: int = 3) -> str:
 def plain(value: float) -> str:
     """A number that somebody else rounded, e.g. the paper's: as it was given, with up to six digits."""
     return f"{value:g}".replace("-", MINUS)
+
+
+def prose(text: str) -> str:
+    """What others wrote, e.g. a rule: `climbs from -6.60` with a true minus sign, and `blocks 4-12` as it was."""
+    return re.sub(r"(?<![\w.)-])-(?=\d)", MINUS, text)
 
 
 def percent(level: float) -> str:

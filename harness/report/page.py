@@ -83,7 +83,11 @@ def write_page(results: Path, summary: Summary, catalogue: Catalogue, title: str
     environment.filters |= {"interval": numbers.interval, "replicates": numbers.replicates, "plain": exact_plain}
     environment.filters |= {"value": exact_value, "percent": numbers.percent, "duration": numbers.duration}
     environment.filters |= {"anchor": anchor, "verdict": badge, "forest": forest, "sign": SIGNS.__getitem__}
-    environment.filters |= {"accuracy": lambda percent: numbers.fixed(percent, 1)}
+    environment.filters |= {
+        "prose": numbers.prose,
+        "csv_name": csv_name,
+        "accuracy": lambda percent: numbers.fixed(percent, 1),
+    }
     environment.filters |= {"scaled": on_the_papers_scale}
     environment.filters |= {"test": partial(test_link, results, summary.root)}
     drawn = Drawn(results)
@@ -143,6 +147,11 @@ def test_link(results: Path, root: Path, test: str) -> Markup:
         return Markup("<code>{}</code>").format(test)
     target = os.path.relpath(root / file, results).replace(os.sep, "/")
     return Markup('<a href="{}#L{}"><code>{}</code></a>').format(target, line, test)
+
+
+def csv_name(table: str, drawing: Drawing) -> str:
+    """What the numbers of a drawing are saved as: `L1-digits-landscape-rings.csv`."""
+    return f"{anchor(*Path(table).parts[1:-1], drawing.name)}.csv"
 
 
 def exact_value(effect: Effect | Control) -> Markup:

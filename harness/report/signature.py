@@ -39,15 +39,24 @@ def signatures(summary: Summary, draw: Callable[[Section, Case], list[Drawing]])
     sections = {section.id: section for section in summary.sections}
     for figure, claims, name in SIGNATURES:
         cases = [(sections[claim], case) for claim in claims if claim in sections for case in sections[claim].cases]
-        for section, case in sorted(cases, key=lambda pair: pair[1].outcome == "out of scope"):
-            if drawing := next((each for each in draw(section, case) if each.name == name), None):
-                yield Signature(figure, section, case, in_front(drawing, f"{section.id}-{case.name}"))
-                break
+        found = [(section, case, each) for section, case in cases for each in draw(section, case) if each.name == name]
+        if found:
+            section, case, drawing = min(found, key=lambda each: rank(each[1], each[2]))
+            yield Signature(figure, section, case, in_front(drawing, f"{section.id}-{case.name}"))
+
+
+def rank(case: Case, drawing: Drawing) -> tuple[bool, int, bool]:
+    """Lowest first: measured as the paper measured, with all its networks, in scope."""
+    return not drawing.as_in_paper, -min(len(shown(drawing)), PANELS), case.outcome == "out of scope"
+
+
+def shown(drawing: Drawing) -> list[Panel]:
+    return [panel for panel in drawing.panels if panel.svg and not panel.alike]
 
 
 def in_front(drawing: Drawing, key: str) -> Drawing:
     """The same without its table and further panels; ids are those of no other place in the page."""
     prefix = prefix_of(key)
     panels = [Panel(each.title, None, each.label, Markup(each.svg.replace(prefix, f"front-{prefix}")))
-              for each in drawing.panels[:PANELS] if each.svg]  # fmt: skip
+              for each in shown(drawing)[:PANELS]]  # fmt: skip
     return replace(drawing, panels=panels, table=None)

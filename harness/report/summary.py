@@ -117,6 +117,12 @@ class Section:
         return self.claim.group if self.claim else ""
 
     @property
+    def foremost(self) -> Case | None:
+        """The one that stands open: the first in scope, if there is one."""
+        inside = [case for case in self.cases if case.outcome not in ("out of scope", "not run")]
+        return next(iter(inside or self.cases), None)
+
+    @property
     def protocol(self) -> str:
         """What the paper measured on, and how long it trained."""
         if self.claim is None or self.claim.dataset == "none":

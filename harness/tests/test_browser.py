@@ -12,6 +12,7 @@ from importlib.resources import files
 import pytest
 
 from harness import report
+from harness.judging.folder import FILE, ResultSet
 from harness.tests import report_fixtures as made
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -31,6 +32,7 @@ frame.srcdoc = {page};
 </script></body>"""
 
 LOOKED_AT = """
+  for (const each of page.querySelectorAll("details:not(.unfolded)")) each.open = true;
   const width = page.documentElement.clientWidth;
   const outside = [...page.querySelectorAll("body *")].filter((each) =>
     !each.closest(".scroll, .spoken, nav, svg") && each.getBoundingClientRect().right > width + 1);
@@ -69,6 +71,7 @@ USED = """
 """
 SAVED = """
   const saved = [], create = view.URL.createObjectURL;
+  view.HTMLAnchorElement.prototype.click = () => {};  // a download keeps a headless browser from ending
   view.URL.createObjectURL = (blob) => { saved.push(blob); return create.call(view.URL, blob); };
   const [svg, png] = page.querySelectorAll(".saving button");
   svg.click();
@@ -81,6 +84,17 @@ SAVED = """
     root: parsed.documentElement.tagName, words: parsed.querySelector("desc").textContent, text,
     png: [...bytes.slice(1, 4)].map((each) => String.fromCharCode(each)).join(""), size: bytes.length,
   };
+"""
+LED = """
+  const target = page.querySelector(".case:not([open]) h4"), folded = target.closest("details");
+  const before = folded.open;
+  view.location.hash = target.id;
+  for (let waited = 0; !folded.open && waited < 100; waited++) await new Promise((done) => setTimeout(done, 50));
+  let copied = null;
+  Object.defineProperty(view.navigator, "clipboard", {value: {writeText: async (text) => { copied = text; }}});
+  page.querySelector(".copy").click();
+  await new Promise((done) => setTimeout(done, 50));
+  return {before, after: folded.open, copied, said: page.querySelector(".copy").textContent};
 """
 AXE = """
   const axe = page.createElement("script");
@@ -96,6 +110,8 @@ AXE = """
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser")
     results = made.results_folder(folder, made.catalogue(folder))
+    said = ResultSet(profile="quick", subject=None, digest="").model_dump_json(by_alias=True)
+    (results / FILE).write_text(said)
     return report.build(results, made.catalogue(folder)).read_text()
 
 
@@ -106,7 +122,7 @@ def look(page, tmp_path, body, width=1440, setup=""):
     path.write_text(around.replace("<script>", f"<script>{setup}", 1))
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1600,1000", "--dump-dom"]
     command += ["--virtual-time-budget=20000", f"--user-data-dir={tmp_path / 'profile'}", path.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     found = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.S)
     assert found, done.stderr[-2000:]
     return json.loads(html.unescape(found[1]))
@@ -146,6 +162,13 @@ def test_a_panel_is_saved_as_svg_and_png_with_its_caption(page, tmp_path):
     assert found["words"].startswith("Fig")
     assert found["png"] == "PNG"
     assert found["size"] > 5000
+
+
+def test_a_link_unfolds_its_case_and_a_command_is_copied(page, tmp_path):
+    found = look(page, tmp_path, LED)
+    assert "error" not in found, found
+    assert (found["before"], found["after"]) == (False, True)
+    assert (found["copied"], found["said"]) == ("pytest claims/ --profile quick --claim F2", "Copied")
 
 
 @pytest.mark.parametrize("width", [1440, 390])

@@ -8,7 +8,7 @@ import pytest
 
 from harness.judging.evidence import Control, PremiseRecord, write_evidence
 from harness.report.forest import comparable, on_the_papers_scale
-from harness.report.headlines import answer, headlines, networks, own, seeds, shared
+from harness.report.headlines import answer, headlines, networks, own, seeds, shared, spared
 from harness.report.summary import summarise
 from harness.tests import report_fixtures as made
 
@@ -106,6 +106,17 @@ def test_a_deviation_of_all_cases_is_said_once_and_others_with_their_case(summar
     )
     assert shared(found) == OFF
     assert [own(evidence, OFF) for evidence in found.evidence] == [["2 of 300 epochs"], []]
+
+
+def test_what_nearly_all_cases_share_is_said_once_and_where_one_is_spared_it(summary):
+    cases = [("F2", steps(0.2, 0.2), {})] * 10
+    found = summary(*cases, ("A2", [made.effect("accuracy gain", 1.0, 0.5)], {"deviations": OFF[:1]}))
+    assert shared(found) == OFF
+    assert [spared(evidence, OFF) for evidence in found.evidence] == [[]] * 10 + [OFF[1:]]
+    half = summary(
+        ("F2", steps(0.2, 0.2), {}), ("A2", [made.effect("accuracy gain", 1.0, 0.5)], {"deviations": OFF[:1]})
+    )
+    assert shared(half) == OFF[:1]
 
 
 def test_effects_stand_on_the_scale_of_the_papers_own(summary):

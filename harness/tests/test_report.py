@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import html
+import io
 import re
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -126,11 +128,12 @@ def test_the_page_is_whole_and_fetches_nothing(example):
     assert page.fetched == []
     assert not {"link", "img", "iframe", "object"} & set(page.tags)
     assert page.tags.count("script") == 1  # the page's own
-    assert all(link.startswith("#") for link in page.links)
+    inner = [link for link in page.links if not link.startswith("data:text/csv")]
+    assert all(link.startswith("#") for link in inner)
     assert "@import" not in example.text
     assert not re.search(r"url\((?!#)", example.text)
     assert len(page.ids) == len(set(page.ids))
-    assert {link[1:] for link in page.links} <= set(page.ids)
+    assert {link[1:] for link in inner} <= set(page.ids)
     assert set(re.findall(r"url\(#([^)]+)\)", example.text)) <= set(page.ids)
     assert page.tags.count("h1") == 1
     assert all(page.labels), "a figure without words"
@@ -198,6 +201,27 @@ def test_a_single_seed_has_no_band_and_says_so(example):
     assert "lowest to highest seed" in section(example.text, "F2")
 
 
+def test_behind_each_figure_are_the_numbers_that_it_draws(example):
+    links = [link for link in Page(example.text).links if link.startswith("data:text/csv")]
+    saved = re.findall(r'download="([^"]+)"', example.text)
+    assert saved[:2] == ["F2-digits-depth.csv", "F2-digits-spectrum.csv"]
+    tables = {
+        name: pd.read_csv(io.StringIO(unquote(link.split(",", 1)[1]))) for name, link in zip(saved, links, strict=True)
+    }
+    table = pd.read_parquet(example.results / "tables/F2/digits/fourier.parquet")
+    rows = table[(table["label"] == 1.0) & (table["role"] == "vit") & (table["unit"] == 3)]
+    seeds = [np.average(one["delta_log_amplitude"], weights=one["images"]) for _, one in rows.groupby("seed")]
+    depth = tables["F2-digits-depth.csv"].set_index(["role", "unit"])
+    assert len(depth) == 13 + 7
+    assert depth.loc[("vit", 3), ["mean", "low", "high"]].tolist() == pytest.approx(
+        [np.mean(seeds), min(seeds), max(seeds)], rel=1e-5
+    )
+    predicted = pd.read_parquet(example.results / "tables/A2/digits/prediction.parquet")
+    right = 100 * predicted.groupby(["role", "seed"])["correct"].mean()
+    accuracy = tables["A2-digits-accuracy.csv"].set_index(["role", "seed"])["accuracy"]
+    assert accuracy.to_dict() == pytest.approx(right.to_dict(), rel=1e-5)
+
+
 HOSTILE = st.lists(
     st.sampled_from(
         ["<script>x()</script>", "</script>", "</style>", '">', "'", "<img src=x onerror=x()>", "<!--", "]]>"]
@@ -229,7 +253,7 @@ def test_no_script_or_markup_survives_from_names_reasons_and_paths(tmp_path_fact
     assert hostile.tags == plain.tags
     assert hostile.attributes == plain.attributes
     assert not {attribute for attribute in hostile.attributes if attribute.startswith("on")}
-    assert all(link.startswith("#") for link in hostile.links)
+    assert all(link.startswith(("#", "data:text/csv;")) for link in hostile.links)
 
 
 class Attributes(Page):
@@ -776,8 +800,9 @@ def test_an_effect_without_value_or_interval_is_a_dash(results, claims):
     write_evidence(results, "a", made.evidence(claims, "L4", [bare]))
     write_evidence(results, "b", made.evidence(claims, "L4", [made.effect("error gap", None, 0)]))
     text = words(section(built(results, claims), "L4"))
-    assert "3.25 nats none" in text
-    assert "– nats none" in text
+    assert "3.25 nats – 3 seeds" in text
+    assert "0 – – 3 seeds" not in text
+    assert "error gap decides – – 3 seeds" in text
 
 
 def test_a_fault_is_an_error_in_the_page_and_no_verdict(results, claims):

@@ -35,6 +35,7 @@ def draw(path: Path, paper: Paper, key: str) -> list[Drawing]:
         drawings = probe.draw(chosen_columns(table, path.name, probe.NUMERIC, probe.TEXT), paper)
         for drawing in drawings:
             drawing.title = ", ".join([drawing.title, *moment, *how.manner])
+            drawing.as_in_paper = how.like_the_paper
             for number, panel in enumerate(drawing.panels):
                 if panel.figure is not None:
                     panel.svg = to_svg(panel.figure, f"{key}-{drawing.name}-{number}", panel.label)

@@ -7,7 +7,7 @@ import pandas as pd
 from harness.report.figures.correspondence import points
 from harness.report.figures.dots import Measure, dot_panels
 from harness.report.figures.studies import study_drawings
-from harness.report.figures.style import Drawing, Panel, Paper, legend_below, panel_axes
+from harness.report.figures.style import Drawing, Panel, Paper, as_csv, legend_below, panel_axes
 from harness.report.numbers import fixed
 from harness.report.tables import TableError, weighted_mean
 
@@ -33,12 +33,11 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
     models = table.drop_duplicates("role").set_index("role")["model"].to_dict()
     published = {role: points(paper, role, ROBUSTNESS.quantity) for role in models}
     caption = f"{ROBUSTNESS.words} of each seed's network, and their mean. Images: {made(table)}."
-    drawings = [
-        Drawing("robustness", ROBUSTNESS.words, caption, dot_panels(values, models, published, ROBUSTNESS, paper))
-    ]
+    dots = dot_panels(values, models, published, ROBUSTNESS, paper)
+    drawings = [Drawing("robustness", ROBUSTNESS.words, caption, dots, csv=as_csv(values))]
     panels = [by_severity(str(group), mine, paper) for group, mine in kinds.groupby("group", sort=False)]
     words = "Mean over the corruptions of a group and over seeds."
-    drawings.append(Drawing("severity", "Accuracy by severity of corruption", words, panels))
+    drawings.append(Drawing("severity", "Accuracy by severity of corruption", words, panels, csv=as_csv(kinds)))
     return drawings + study_drawings(values, [ROBUSTNESS], paper)
 
 

@@ -21,6 +21,7 @@ from harness.report.figures.style import (
     POOL_SPAN,
     Panel,
     Paper,
+    as_csv,
     dot,
     legend_below,
     panel_axes,
@@ -63,6 +64,11 @@ def unit_curves(means: pd.DataFrame, table: pd.DataFrame, column: str) -> dict[s
     spread = means.groupby(["role", "unit"])[column].agg(mean="mean", low="min", high="max", seeds="count")
     rows = units.merge(spread.reset_index(), on=["role", "unit"], how="left")
     return {role: rows[rows["role"] == role].reset_index(drop=True) for role in dict.fromkeys(table["role"])}
+
+
+def curves_csv(curves: dict[str, pd.DataFrame]) -> str:
+    """What `unit_curves` gives, a row per role and unit."""
+    return as_csv(pd.concat([curve.assign(role=role) for role, curve in curves.items()]))
 
 
 def depth_panels(curves: dict[str, pd.DataFrame], paper: Paper, quantity: Quantity) -> list[Panel]:

@@ -8,7 +8,7 @@ from harness.plan.catalogue import Series
 from harness.report.figures.correspondence import points
 from harness.report.figures.dots import Measure, dot_panels
 from harness.report.figures.studies import study_drawings
-from harness.report.figures.style import Drawing, Paper
+from harness.report.figures.style import Drawing, Paper, as_csv
 from harness.report.tables import TableError, weighted_mean
 
 NUMERIC = ("seed", "images", "nll")
@@ -35,7 +35,8 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
     )
     caption += ": of the paper's values only the order compares." if any(published.values()) else "."
     panels = dot_panels(values, models, published, NLL, paper)
-    return [Drawing("nll", "NLL_train", caption, panels), *study_drawings(values, [NLL], paper)]
+    drawn = as_csv(values, "role", "seed", NLL.quantity)
+    return [Drawing("nll", "NLL_train", caption, panels, csv=drawn), *study_drawings(values, [NLL], paper)]
 
 
 def by_error(paper: Paper, role: str) -> list[tuple[Series, float]]:

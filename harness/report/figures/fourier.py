@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from harness.report.figures.depth import Quantity, depth_panels, span, unit_curves
-from harness.report.figures.style import DEPTHS, Drawing, Panel, Paper, legend_below, panel_axes
+from harness.report.figures.depth import Quantity, curves_csv, depth_panels, span, unit_curves
+from harness.report.figures.style import DEPTHS, Drawing, Panel, Paper, as_csv, legend_below, panel_axes
 from harness.report.numbers import plain
 from harness.report.tables import TableError, weighted_mean
 
@@ -35,8 +35,15 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
             "Highest frequency against depth",
             depth_caption(table, list(curves), paper),
             depth_panels(curves, paper, HIGHEST),
+            csv=curves_csv(curves),
         ),
-        Drawing("spectrum", "All units over frequency", SPECTRUM_CAPTION, spectra(means, curves)),
+        Drawing(
+            "spectrum",
+            "All units over frequency",
+            SPECTRUM_CAPTION,
+            spectra(means, curves),
+            csv=as_csv(means.groupby(["role", "unit", "label"], as_index=False)[QUANTITY].mean()),
+        ),
     ]
 
 

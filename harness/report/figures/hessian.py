@@ -20,6 +20,7 @@ from harness.report.figures.style import (
     Drawing,
     Panel,
     Paper,
+    as_csv,
     dot,
     legend_below,
     panel_axes,
@@ -34,6 +35,7 @@ LOSSES = {True: "NLL + l2", False: "NLL alone"}
 APE = Measure("ape", "APE", "APE", "", places=1, log=True)
 NEP = Measure("nep", "NEP (%)", "NEP", " %", places=1, scale=100, reach=10)
 PER_DECADE = 8  # bins
+SAME = 0.85  # of all eigenvalues, in the same bins
 
 
 def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
@@ -48,6 +50,7 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
     losses = [l2 for l2 in LOSSES if (table["l2"] == l2).any()]
     edges = bins(table["eigenvalue"].to_numpy())
     panels = [spectra_panel(table, models, l2, edges, paper) for l2 in losses]
+    panels[-1].alike = len(losses) > 1 and alike(table, models, edges)
     batches, seeds = table.groupby(["role", "seed"])["sample"].nunique().max(), table["seed"].nunique()
     caption = (
         f"The {table['rank'].max():.0f} eigenvalues of largest magnitude of each of {batches} mini-batches and of "
@@ -55,7 +58,9 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
         f"in both directions beyond ±{plain(edges[edges > 0][0])}. NEP: share of the negative ones. APE: mean of the "
         "positive ones."
     )
-    drawings = [Drawing("spectra", "Hessian eigenvalues", caption, panels, numbers(table, models, losses, paper))]
+    to_read = numbers(table, models, losses, paper)
+    drawn = histograms_csv(table, models, losses, edges)
+    drawings = [Drawing("spectra", "Hessian eigenvalues", caption, panels, to_read, drawn)]
     if True in losses:
         values = pd.concat([by_seed(table, role, l2=True).assign(role=role) for role in models])
         drawings += study_drawings(values.assign(nep=NEP.scale * values["nep"]), [APE, NEP], paper)
@@ -102,6 +107,23 @@ def histogram(table: pd.DataFrame, role: str, l2: bool, edges: np.ndarray) -> np
     # The outermost edges are rounded; what lies on them belongs in.
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     return counts / max(len(values), 1)
+
+
+def histograms_csv(table: pd.DataFrame, models: dict[str, str], losses: list[bool], edges: np.ndarray) -> str:
+    """A row per role, loss and bin that holds an eigenvalue."""
+    bins = [
+        pd.DataFrame({"role": role, "loss": LOSSES[l2], "from": edges[:-1], "to": edges[1:], "share": share})
+        for role in models
+        for l2 in losses
+        for share in [histogram(table, role, l2, edges)]
+    ]
+    return as_csv(pd.concat([rows[rows["share"] > 0] for rows in bins]))
+
+
+def alike(table: pd.DataFrame, models: dict[str, str], edges: np.ndarray) -> bool:
+    """Whether the l2 term changes no spectrum that an eye would see: nearly all values stay in their bins."""
+    kept = [np.minimum(*(histogram(table, role, l2, edges) for l2 in LOSSES)).sum() for role in models]
+    return bool(min(kept) >= SAME)
 
 
 def finish(axes: Axes, edges: np.ndarray, rows: int) -> None:

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from harness.readings import rings
 from harness.report.figures.depth import DASHED
 from harness.report.figures.landscape_maps import common_scale, contour, surface
-from harness.report.figures.style import Drawing, Panel, Paper, legend_below, panel_axes
+from harness.report.figures.style import Drawing, Panel, Paper, as_csv, legend_below, panel_axes
 from harness.report.numbers import fixed, plain
 from harness.report.tables import TableError
 
@@ -36,7 +36,7 @@ class Network:
     role: str
     name: str
     planes: int
-    rings: list[pd.DataFrame]
+    rings: dict[int, pd.DataFrame]
     rises: dict[str, pd.DataFrame]
     centre: pd.Series
 
@@ -62,8 +62,14 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
         for name, term in TERMS.items()
     ]
     return [
-        Drawing("landscape-rings", "Rise of the loss around the weights", rings_caption(networks, paper), panels),
-        Drawing("landscape", "Loss landscapes", maps_caption(networks), maps),
+        Drawing(
+            "landscape-rings",
+            "Rise of the loss around the weights",
+            rings_caption(networks, paper),
+            panels,
+            csv=rings_csv(networks),
+        ),
+        Drawing("landscape", "Loss landscapes", maps_caption(networks), maps, csv=maps_csv(networks)),
     ]
 
 
@@ -86,18 +92,19 @@ def network(role: str, table: pd.DataFrame) -> Network:
         role,
         f"{role}: {table['model'].iloc[0]}",
         table["sample"].nunique(),
-        [rings(rows) for _, rows in seeds.groupby("seed")],
+        {int(seed): rings(rows) for seed, rows in seeds.groupby("seed")},
         {name: rise.where(np.isfinite(rise)) for name, rise in rises.items()},
         centre.iloc[0],
     )
 
 
 def ring_panel(networks: list[Network], name: str, paper: Paper) -> Panel:
-    figure, axes = panel_axes(below=1.05, left=0.6)
+    lines_below = sum(1 + len(paper.of(one.role, QUANTITIES[name])) for one in networks)
+    figure, axes = panel_axes(below=0.5 + 0.14 * lines_below, left=0.6)
     lines, words = [], []
     for one in networks:
         colour = paper.colour(one.role)
-        spread = pd.concat(one.rings).groupby("r")[name].agg(["mean", "min", "max"])
+        spread = pd.concat(one.rings.values()).groupby("r")[name].agg(["mean", "min", "max"])
         axes.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.2, linewidth=0)
         axes.plot(spread.index, spread["mean"], "o-", color=colour, markeredgecolor="none")
         lines.append(Line2D([], [], color=colour, label=one.name))
@@ -112,6 +119,20 @@ def ring_panel(networks: list[Network], name: str, paper: Paper) -> Panel:
     return Panel(TERMS[name], figure, label)
 
 
+def rings_csv(networks: list[Network]) -> str:
+    """A row per role, seed and ring."""
+    return as_csv(
+        pd.concat([ring.assign(role=one.role, seed=seed) for one in networks for seed, ring in one.rings.items()])
+    )
+
+
+def maps_csv(networks: list[Network]) -> str:
+    """A row per role and cell."""
+    cells = [pd.DataFrame({term: rise.stack() for term, rise in one.rises.items()}).assign(role=one.role)
+             for one in networks]  # fmt: skip
+    return as_csv(pd.concat(cells).reset_index())
+
+
 def rise_axis(axes: Axes) -> None:
     """Powers of ten, since networks differ by them, but straight through zero: a loss may fall as well."""
     axes.set_yscale("symlog", linthresh=0.1)
@@ -122,7 +143,7 @@ def rise_axis(axes: Axes) -> None:
 
 def rings_caption(networks: list[Network], paper: Paper) -> str:
     planes = " and ".join(str(planes) for planes in sorted({one.planes for one in networks}))
-    last = [(one.name, pd.concat(one.rings).groupby("r")["nll_and_l2"].mean().iloc[-1]) for one in networks]
+    last = [(one.name, pd.concat(one.rings.values()).groupby("r")["nll_and_l2"].mean().iloc[-1]) for one in networks]
     true = "; ".join(f"{name} {fixed(value, 1)}" for name, value in last)
     text = (
         "Loss on augmented training images minus that at the trained weights, mean over the square ring max(|x|, |y|) "

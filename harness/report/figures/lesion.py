@@ -18,6 +18,7 @@ from harness.report.figures.style import (
     Drawing,
     Panel,
     Paper,
+    as_csv,
     legend_below,
     panel_axes,
 )
@@ -51,7 +52,8 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
     )
     if any(paper.of(role, QUANTITY) for role in dict.fromkeys(table["role"])):
         caption += f" Grey bars: the paper's ({paper.figure}, {paper.dataset}), digitised."
-    return [Drawing("lesion", "Accuracy lost with each unit", caption, panels)]
+    drawn = as_csv(means.merge(units, on=["role", "unit"]))
+    return [Drawing("lesion", "Accuracy lost with each unit", caption, panels, csv=drawn)]
 
 
 def our_panel(role: str, units: pd.DataFrame, means: pd.DataFrame, paper: Paper) -> Panel:

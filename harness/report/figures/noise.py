@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from harness.plan.catalogue import Series
 from harness.readings import calibrated
 from harness.report.figures.depth import DASHED
-from harness.report.figures.style import Drawing, Panel, Paper, legend_below, panel_axes
+from harness.report.figures.style import Drawing, Panel, Paper, as_csv, legend_below, panel_axes
 from harness.report.numbers import fixed, plain
 from harness.report.tables import TableError, weighted_mean
 
@@ -45,7 +45,7 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
         f"paper does not state its own. The energy added per pixel is {first} at the lowest and {last} at the highest "
         "frequency: compare networks at one frequency."
     )
-    return [Drawing("noise", "Noise by frequency", caption, panels)]
+    return [Drawing("noise", "Noise by frequency", caption, panels, csv=as_csv(means))]
 
 
 def our_panel(means: pd.DataFrame, models: pd.Series, paper: Paper) -> Panel:

@@ -8,7 +8,7 @@ from harness.report.figures.correspondence import points
 from harness.report.figures.dots import Measure, dot_panels
 from harness.report.figures.reliability import reliability_drawing
 from harness.report.figures.studies import study_drawings
-from harness.report.figures.style import Drawing, Paper
+from harness.report.figures.style import Drawing, Paper, as_csv
 from harness.report.tables import TableError, weighted_mean
 
 NUMERIC = ("seed", "images", "correct", "confidence")
@@ -33,7 +33,8 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
     published = {role: points(paper, role, measure.quantity) for role in models}
     caption = f"{measure.words} of each seed's network, and their mean."
     panels = dot_panels(values, models, published, measure, paper)
-    drawings = [Drawing(measure.quantity, measure.words, caption, panels)]
+    drawn = as_csv(values, "role", "seed", measure.quantity)
+    drawings = [Drawing(measure.quantity, measure.words, caption, panels, csv=drawn)]
     if any(series.quantity == "reliability" for series in paper.series):
         return [reliability_drawing(table, paper), *drawings]
     return drawings + study_drawings(values, [measure], paper)

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from harness.plan.catalogue import Series
 from harness.readings import reliability
 from harness.report.figures.depth import DASHED
-from harness.report.figures.style import MUTED, PAPER, Drawing, Panel, Paper, legend_below, panel_axes
+from harness.report.figures.style import MUTED, PAPER, Drawing, Panel, Paper, as_csv, legend_below, panel_axes
 from harness.report.numbers import fixed
 
 LONGEST_LINE = 52  # letters of a legend
@@ -29,7 +29,8 @@ def reliability_drawing(table: pd.DataFrame, paper: Paper) -> Drawing:
         "one seed, as large as its share of the images; dotted: as right as confident. Above it predictions are "
         "under-confident."
     )
-    return Drawing("reliability", "Accuracy by confidence", caption, panels)
+    bins = [by_confidence(mine).assign(role=role, seed=seed) for (role, seed), mine in table.groupby(["role", "seed"])]
+    return Drawing("reliability", "Accuracy by confidence", caption, panels, csv=as_csv(pd.concat(bins)))
 
 
 def by_confidence(table: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
 from harness.readings import cka
-from harness.report.figures.style import DEPTHS, INK, Drawing, Panel, Paper, legend_below, panel_axes
+from harness.report.figures.style import DEPTHS, INK, Drawing, Panel, Paper, as_csv, legend_below, panel_axes
 from harness.report.numbers import fixed
 from harness.report.tables import TableError
 
@@ -43,7 +43,9 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
         name = f"{role}: {rows['model'].iloc[0]}"
         words = in_words(role, name, matrices[role], paper)
         panels.append(heat_map(name, matrices[role], stages, min(lowest, 0.9), words))
-    return [Drawing("similarity", "Similarity of units", CAPTION, panels)]
+    pairs = [pd.DataFrame(matrix).rename_axis("unit").stack().rename_axis(["unit", "other"]).rename("cka")
+             .reset_index().assign(role=role) for role, matrix in matrices.items()]  # fmt: skip
+    return [Drawing("similarity", "Similarity of units", CAPTION, panels, csv=as_csv(pd.concat(pairs)))]
 
 
 def heat_map(name: str, matrix: np.ndarray, stages: np.ndarray, lowest: float, words: str) -> Panel:

@@ -21,7 +21,7 @@ from harness.plan.catalogue import Series
 from harness.plan.study import Place, Point, in_order
 from harness.report.figures.depth import DASHED
 from harness.report.figures.dots import Measure
-from harness.report.figures.style import Drawing, Panel, Paper, legend_below, panel_axes
+from harness.report.figures.style import Drawing, Panel, Paper, as_csv, legend_below, panel_axes
 from harness.report.numbers import fixed, plain
 
 LEAST = 3  # points of a course
@@ -58,8 +58,17 @@ def study_drawings(values: pd.DataFrame, measures: Sequence[Measure], paper: Pap
                 f" Dashed: the paper's ({paper.figure}, {paper.dataset}), digitised; compare the courses, not the "
                 "heights, where data set, schedule or network differ from ours."
             )
-        drawings.append(Drawing(f"study-{name}", f"{words} against {paper.studies[name].axis}", caption, panels))
+        title = f"{words} against {paper.studies[name].axis}"
+        drawings.append(Drawing(f"study-{name}", title, caption, panels, csv=study_csv(values, study, measures)))
     return drawings
+
+
+def study_csv(values: pd.DataFrame, study: Study, measures: Sequence[Measure]) -> str:
+    """A row per role, place and seed."""
+    places = {role: (base, point.at) for base, points in study.items() for role, point in points.items()}
+    mine = values[values["role"].isin(list(places))]
+    of, at = ([places[role][part] for role in mine["role"]] for part in (0, 1))
+    return as_csv(mine.assign(of=of, at=at), "role", "of", "at", "seed", *(measure.quantity for measure in measures))
 
 
 def studies(roles: list[str], paper: Paper) -> dict[str, Study]:

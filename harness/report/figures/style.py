@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib
+import pandas as pd
 from markupsafe import Markup, escape
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -109,23 +110,43 @@ class Paper:
 
 @dataclass
 class Panel:
-    """One plot under its title; `label` says in words what it shows, for those who cannot see it."""
+    """One plot under its title.
+
+    Attributes:
+        figure: none where only its picture is kept.
+        label: what it shows in words, for those who cannot see it.
+        alike: whether it looks like the one before it, and so stands folded.
+    """
 
     title: str
-    figure: Figure | None  # none where only its picture is kept
+    figure: Figure | None
     label: str
     svg: Markup = field(default_factory=Markup)
+    alike: bool = False
 
 
 @dataclass
 class Drawing:
-    """Panels that belong together, under one title and one caption, and the numbers to them where there is a table."""
+    """Panels that belong together, under one title and one caption.
+
+    Attributes:
+        table: the numbers to them, to read.
+        csv: the numbers that are drawn, to take along.
+        as_in_paper: whether it was measured as the paper measured.
+    """
 
     name: str
     title: str
     caption: str
     panels: list[Panel]
     table: Table | None = None
+    csv: str = ""
+    as_in_paper: bool = True
+
+
+def as_csv(table: pd.DataFrame, *columns: str) -> str:
+    """The chosen columns, or all, with six digits."""
+    return table[list(columns) or list(table)].to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
 @contextmanager

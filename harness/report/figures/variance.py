@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from harness.report.figures.depth import Quantity, depth_panels, unit_curves
+from harness.report.figures.depth import Quantity, curves_csv, depth_panels, unit_curves
 from harness.report.figures.style import Drawing, Paper
 from harness.report.tables import TableError, weighted_mean
 
@@ -33,4 +33,6 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
             f" Dashed: the paper's curve ({paper.figure}, {paper.dataset}), digitised and multiplied to the height of "
             "ours: a map's scale depends on training and width, so that shapes are all there is to compare."
         )
-    return [Drawing("variance", "Feature-map variance against depth", caption, depth_panels(curves, paper, VARIANCE))]
+    panels = depth_panels(curves, paper, VARIANCE)
+    title = "Feature-map variance against depth"
+    return [Drawing("variance", title, caption, panels, csv=curves_csv(curves))]

@@ -3,6 +3,25 @@ if (matchMedia("(max-width: 52rem)").matches) {
   for (const each of document.querySelectorAll(".unfolded")) each.open = false;
 }
 
+// What a link leads to is unfolded first.
+function unfold() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let each = target?.closest("details"); each; each = each.parentElement.closest("details")) each.open = true;
+  target?.scrollIntoView();
+}
+addEventListener("hashchange", unfold);
+if (location.hash) unfold();
+
+for (const command of document.querySelectorAll(".command")) {
+  const button = Object.assign(document.createElement("button"), {type: "button", className: "copy", textContent: "Copy"});
+  button.setAttribute("aria-label", `Copy: ${command.textContent}`);
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(command.textContent);
+    button.textContent = "Copied";
+  });
+  command.after(" ", button);
+}
+
 // The table of verdicts: which cases it shows, and in which order. Without this all of them stand there.
 (() => {
   const form = document.querySelector(".filters");
