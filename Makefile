@@ -15,19 +15,22 @@ PYTEST := $(BIN)/python -m pytest claims/ --profile $(PROFILE) \
           $(if $(RESULTS),--results '$(RESULTS)') $(if $(STORE),--store '$(STORE)') \
           $(if $(SUBJECT),--subject '$(SUBJECT)') $(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)')
 
+# Ray is installed only where it is asked for: it is large.
+READY := .venv/installed $(if $(filter ray,$(ENGINE)),.venv/ray)
+
 .PHONY: help reproduce plan report doctor test bench lint clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
-	@echo 'Variables: PROFILE=quick K=lowpass CLAIM=L1,F2 DATA=/data ENGINE=ray BUDGET=50m DEVICE=cpu JOBS=2 RESULTS=dir STORE=dir'
-	@echo '           SEEDS=3 UNTRAINED=1 SUBJECT=path/to/file.py:factory CHECKPOINT=file PYTHON=python3.12'
+	@echo 'Variables: PROFILE=quick K=lowpass CLAIM=L1,F2 DATA=/data ENGINE=ray RAY_ADDRESS=host:6379 BUDGET=50m DEVICE=cpu JOBS=2'
+	@echo '           RESULTS=dir STORE=dir SEEDS=3 UNTRAINED=1 SUBJECT=path/to/file.py:factory CHECKPOINT=file PYTHON=python3.12'
 	@echo '           CONSTRAINTS=constraints-oldest.txt (another set of versions, for a new .venv)'
 
 # A contradicted claim is a result, not a failure: pytest's status 1. Anything else above 0 is a fault, or no verdict.
-reproduce: .venv/installed ## run the claims of PROFILE and write results/$(PROFILE)/report.html
+reproduce: $(READY) ## run the claims of PROFILE and write results/$(PROFILE)/report.html
 	@$(PYTEST) -rs || [ $$? -eq 1 ]
 
-plan: .venv/installed ## what `make reproduce` would compute, and what it would cost
+plan: $(READY) ## what `make reproduce` would compute, and what it would cost
 	@$(PYTEST) --plan
 
 report: .venv/installed ## rebuild the report from the evidence
@@ -52,18 +55,20 @@ lint: .venv/linting ## ruff, mypy, import contracts
 clean: ## remove the environment; results stay
 	rm -rf .venv
 
-# `ray` is installed only where it is asked for: it is large.
-EXTRAS := $(if $(filter ray,$(ENGINE)),[ray])
-
 # pip would compile all of torch's and scipy's thousands of modules, which takes as long as unpacking them. What is
-# imported is compiled once, here, even where the environment says to keep no bytecode.
+# imported is compiled once, here, even where the environment says to keep no bytecode; models.foreign brings timm, also
+# beside a torch for CPUs only.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint $(CONSTRAINTS) --editable
 
 .venv/installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, not " + sys.version.split()[0])'
 	$(PYTHON) -m venv .venv
-	$(PIP) '.$(EXTRAS)'
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -c 'import matplotlib.pyplot, pandas, scipy.stats, timm, torch'
+	$(PIP) .
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -c 'import matplotlib.pyplot, pandas, scipy.stats, models.foreign'
+	@touch $@
+
+.venv/ray: .venv/installed
+	$(PIP) '.[ray]'
 	@touch $@
 
 .venv/testing: .venv/installed

@@ -35,6 +35,11 @@ def add_options(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--engine", default="local", choices=ENGINES, help="this machine, or a Ray cluster (default: local)"
     )
+    group.addoption(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="of a running Ray cluster (or RAY_ADDRESS; default: one on this machine, for this session)",
+    )
     group.addoption("--jobs", type=int, metavar="N", help="runs side by side (default: one a CPU core, one on a GPU)")
     group.addoption(
         "--budget", metavar="TIME", help="stop in good order after e.g. 90s, 9m or 1h30m; run again to go on"
@@ -93,7 +98,10 @@ def open_session(config: pytest.Config) -> Session:
         engine=config.getoption("engine"),
         budget=seconds(config.getoption("budget")),
         jobs=config.getoption("jobs"),
+        ray_address=config.getoption("ray_address"),
     )
+    if options.ray_address and options.engine != "ray":
+        raise HarnessError(f"--ray-address {options.ray_address} needs --engine ray")
     if options.jobs is not None and options.jobs < 1:
         raise HarnessError(f"--jobs {options.jobs}: at least one run at a time")
     catalogue = load_catalogue(root / "claims" / "catalogue.toml")

@@ -55,6 +55,7 @@ class Options:
     engine: str
     budget: float | None  # seconds
     jobs: int | None  # runs side by side, on each GPU where there are some; None: one a core, or one a GPU
+    ray_address: str | None = None
 
 
 @dataclass
@@ -232,8 +233,10 @@ class Session:
     def _run(self, jobs: list[Job], stop: Stop) -> None:
         if not jobs:
             return
+        on_ray = self.options.engine == "ray"
+        wish = "cpu" if on_ray else self.options.device  # the cluster's GPUs need not be this machine's
         try:
-            device, gpus = checked_device(jobs, self.options.device, self.options.results / "logs", stop)
+            device, gpus = checked_device(jobs, wish, self.options.results / "logs", stop)
         except Interrupted:
             self.outcome.stopped = True
             return
@@ -241,9 +244,11 @@ class Session:
         settings = Settings(
             self.options.store.absolute(),
             _absolute(self.options.data_root),
-            device,
+            self.options.device if on_ray else device,
             workers,
             self.options.results / "logs",
+            self.options.jobs or 1,
+            self.options.ray_address,
         )
         run_jobs = engine_named(self.options.engine)
         with progress(len(jobs)) as watcher:

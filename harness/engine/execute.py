@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.data import Dataset
+    from harness.store.lease import Lease
     from harness.training.group import Group
 
 Progress = Callable[[dict[str, Any]], None]
@@ -38,7 +38,8 @@ def execute(
 ) -> None:
     """Train the run if nobody has, then measure what nobody has measured. Everything lands in the store.
 
-    Two processes with the same job share the work: one trains, the other waits and reads.
+    Two processes with the same job share the work: one trains, the other waits and reads. So does one that was stopped
+    for so long that another host has taken its run over.
 
     Args:
         progress: takes what is going on: `doing` ("training", "waiting", or a probe's name) and the training's figures.
@@ -46,41 +47,72 @@ def execute(
             others from the run, writes and measures. None: this process alone.
 
     Raises:
-        Interrupted: asked to stop; what was done is kept.
+        Interrupted: asked to stop; what was done is kept. Or, in a group, another host has taken the run over.
         HarnessError: what the training or a probe refused.
     """
     from harness.data import load_dataset
-    from harness.training.checkpoint import drop_states
     from harness.training.group import ALONE
+
+    group = group or ALONE
+    dataset = load_dataset(job.run.dataset, store, data_root=data_root, say=lambda line: progress({"doing": line}))
+    work = partial(_work, job, dataset, store=store, device=device, data_root=data_root, progress=progress, group=group)
+    if not group.leads:
+        group.wait()
+        work(should_stop=should_stop)
+        return
+    while True:
+        waiting = partial(progress, {"doing": "waiting"})
+        with store.lock(job.run.folder, should_stop=should_stop, waiting=waiting) as lease:
+            group.wait()
+            try:
+                work(should_stop=partial(_lost_or, lease, should_stop))
+            except Interrupted:
+                if group.size > 1 or not lease.lost:
+                    raise
+            else:
+                return
+
+
+def _lost_or(lease: Lease, should_stop: Callable[[], bool]) -> bool:
+    return lease.lost or should_stop()
+
+
+def _work(
+    job: Job,
+    dataset: Dataset,
+    *,
+    store: Store,
+    device: torch.device,
+    data_root: Path | None,
+    progress: Progress,
+    should_stop: Callable[[], bool],
+    group: Group,
+) -> None:
+    """What is missing, while nobody else is at it."""
+    from harness.training.checkpoint import drop_states
     from harness.training.loop import train
 
-    run, group = job.run, group or ALONE
-    dataset = load_dataset(run.dataset, store, data_root=data_root, say=lambda line: progress({"doing": line}))
-    with ExitStack() as stack:
-        if group.leads:
-            waiting = partial(progress, {"doing": "waiting"})
-            stack.enter_context(store.lock(run.folder, should_stop=should_stop, waiting=waiting))
-        group.wait()
-        if missing_weights(store, run, job.wanted):
-            train(
-                run,
-                dataset,
-                wanted=job.wanted,
-                store=store,
-                device=device,
-                progress=lambda figures: progress({"doing": "training", **figures}),
-                should_stop=should_stop,
-                group=group,
-            )
-        if not group.leads:
-            return
-        if not missing_weights(store, run, [None]):
-            drop_states(store, run)
-        for probe in job.probes:
-            if store.read(probe.key(run.run_id)) is None:
-                progress({"doing": probe.probe})
-                measure(run, probe, dataset, store=store, device=device, data_root=data_root, should_stop=should_stop)
-            store.ledger(probe.key(run.run_id)).unlink(missing_ok=True)
+    run = job.run
+    if missing_weights(store, run, job.wanted):
+        train(
+            run,
+            dataset,
+            wanted=job.wanted,
+            store=store,
+            device=device,
+            progress=lambda figures: progress({"doing": "training", **figures}),
+            should_stop=should_stop,
+            group=group,
+        )
+    if not group.leads:
+        return
+    if not missing_weights(store, run, [None]):
+        drop_states(store, run)
+    for probe in job.probes:
+        if store.read(probe.key(run.run_id)) is None:
+            progress({"doing": probe.probe})
+            measure(run, probe, dataset, store=store, device=device, data_root=data_root, should_stop=should_stop)
+        store.ledger(probe.key(run.run_id)).unlink(missing_ok=True)
 
 
 def measure(

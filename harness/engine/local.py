@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.engine.processes import CONTEXT, start
 from harness.engine.settings import Outcome, Settings, Watcher
+from harness.engine.settle import Ends
 from harness.engine.stop import Stop
 from harness.engine.worker import serve
 from harness.plan.job import Job
@@ -58,36 +59,23 @@ class Worker:
 
 
 def run_jobs(jobs: list[Job], settings: Settings, stop: Stop, watcher: Watcher) -> Outcome:
-    """Run all jobs, or as many as there is time for. A worker that dies is replaced.
-
-    What failed for a cause that may pass (a worker that died, memory that was short) is tried once more, when all
-    others have been begun; its last epoch is in the store.
-    """
-    outcome, waiting, workers, tried = Outcome(), deque(jobs), list[Worker](), set[str]()
-
-    def once_more(job: Job, failure: str) -> bool:
-        if job.run.run_id in tried:
-            return False
-        tried.add(job.run.run_id)
-        waiting.append(job)
-        watcher.say(f"{failure}; it is tried once more")
-        return True
-
+    """Run all jobs, or as many as there is time for. A worker that dies is replaced."""
+    ends, waiting, workers = Ends(watcher), deque(jobs), list[Worker]()
     settings.logs.mkdir(parents=True, exist_ok=True)
     try:
         while True:
             if stop.now():
-                outcome.stopped = True
+                ends.outcome.stopped = True
                 for worker in workers:
                     worker.stop()
-            while waiting and not outcome.stopped and (free := _free(workers, settings)):
+            while waiting and not ends.outcome.stopped and (free := _free(workers, settings)):
                 free.hand(waiting.popleft())
             if not any(worker.job for worker in workers):
                 break
             wait([handle for worker in workers for handle in (worker.channel, worker.process.sentinel)], LOOK_SECONDS)
             for worker in workers:
                 for event in worker.events():
-                    _handle(worker, event, outcome, watcher, once_more)
+                    waiting.extend(_handle(worker, event, ends))
             workers = [worker for worker in workers if not worker.ended]
     except BaseException:  # interrupted at once: whatever they are doing, the store survives it
         for worker in workers:
@@ -98,7 +86,7 @@ def run_jobs(jobs: list[Job], settings: Settings, stop: Stop, watcher: Watcher) 
     for worker in workers:
         worker.process.join(GRACE_SECONDS)
         worker.process.kill()
-    return outcome
+    return ends.outcome
 
 
 def _free(workers: list[Worker], settings: Settings) -> Worker | None:
@@ -117,29 +105,20 @@ def _free(workers: list[Worker], settings: Settings) -> Worker | None:
     return worker
 
 
-def _handle(
-    worker: Worker,
-    event: dict[str, Any],
-    outcome: Outcome,
-    watcher: Watcher,
-    once_more: Callable[[Job, str], bool],
-) -> None:
+def _handle(worker: Worker, event: dict[str, Any], ends: Ends) -> list[Job]:
+    """The job, where it is to be tried once more."""
     job = worker.job
     if "say" in event:
-        watcher.say(event["say"])
+        ends.watcher.say(event["say"])
     elif job is None:
-        return
-    elif "stopped" in event or ("died" in event and worker.told):
-        outcome.stopped = True
-        worker.job = None
-    elif "done" in event:
-        watcher.finished(job, None)
-        worker.job = None
-    elif "died" in event or "failed" in event:
-        failure = event.get("failed") or f"{job}: the worker ended with status {event['died']}; see {worker.log}"
-        worker.job = None
-        if not (("died" in event or event["may_pass"]) and once_more(job, failure)):
-            outcome.failed[job.run.run_id] = failure
-            watcher.finished(job, failure)
+        return []
+    elif not event.keys() & {"done", "stopped", "failed", "died"}:
+        ends.watcher.update(job, event)
     else:
-        watcher.update(job, event)
+        if "died" in event:
+            lost = f"{job}: the worker ended with status {event['died']}; see {worker.log}"
+            event = {"stopped": True} if worker.told else {"failed": lost, "may_pass": True}
+        worker.job = None
+        if ends.take(job, event):
+            return [job]
+    return []

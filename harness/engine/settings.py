@@ -22,9 +22,11 @@ class Settings:
     Attributes:
         store: the store's folder; every worker must reach it.
         data_root: `--data-root`.
-        device: "cpu" or "cuda".
-        workers: processes at a time.
-        logs: folder for what workers print.
+        device: "cpu" or "cuda"; on Ray also "auto", since only the cluster knows what it has.
+        workers: processes at a time; on Ray only of a cluster that is started for the session.
+        logs: folder for what workers print; Ray keeps logs of its own.
+        on_each_gpu: of the processes, on Ray, where each has a share of a GPU.
+        ray_address: of a running cluster; None: RAY_ADDRESS, or one that is started for the session.
     """
 
     store: Path
@@ -32,6 +34,8 @@ class Settings:
     device: str
     workers: int
     logs: Path
+    on_each_gpu: int = 1
+    ray_address: str | None = None
 
 
 @dataclass

@@ -6,6 +6,7 @@ Corrupted images are made anew of the test images, or read from the published fi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -85,8 +86,8 @@ def corruption(
         without its photographs), sample (the group of images), images (in it), and means over the images of the group:
         correct, top5 (of how many fewer than 5 classes have a larger logit than the label), nll (nats), brier,
         confident (with a confidence above 0.9), confident_correct (both), gap_0 to gap_9 (confidence minus correctness
-        of those in each of ten bins of confidence); iou and iou90 are of all groups together. `by_corruption` and
-        `by_group` of `harness.readings` make all metrics of them.
+        of those in each of ten bins of confidence); iou and iou90 (0 where nothing is confident) are of all groups
+        together. `by_corruption` and `by_group` of `harness.readings` make all metrics of them.
 
     Raises:
         HarnessError: no such corruption, images without labels or of more than 8 bits, or published files that lack a
@@ -135,7 +136,8 @@ def _of_groups(answers: Tensor, groups: int) -> pd.DataFrame:
     table = metrics.as_table(answers)
     group = (table.index % groups).rename("sample")
     each = corrupted.means_of_images(table).groupby(group)
-    whole = {"iou": readings.iou(table), "iou90": readings.iou90(table)}
+    sure = readings.iou90(table)
+    whole = {"iou": readings.iou(table), "iou90": 0.0 if math.isnan(sure) else sure}
     return each.mean().assign(images=each.size(), **whole).reset_index()
 
 

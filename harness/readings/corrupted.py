@@ -58,7 +58,7 @@ def by_corruption(table: pd.DataFrame) -> pd.DataFrame:
         "unc90": 1 - (means["confident"] - means["confident_correct"]) / wrong,
         "freq90": means["confident"],
         "iou": means["iou"],
-        "iou90": means["iou90"],
+        "iou90": means["iou90"].where(means["confident"] > 0),
     }
     return pd.DataFrame(found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.plan.catalogue import Catalogue
@@ -29,6 +30,17 @@ def build(results: Path, catalogue: Catalogue, *, title: str = TITLE) -> Path:
     write_verdicts(results, summary)
     write_summary(results, summary, catalogue)
     return write_page(results, summary, catalogue, title)
+
+
+def side_by_side(folder: Path, sets: Sequence[Path], catalogue: Catalogue) -> Path:
+    """Write the verdicts of several results folders side by side, `verdicts.html` and `verdicts.md`; return the page.
+
+    Raises:
+        HarnessError: as `build`, or two folders of one name.
+    """
+    from harness.report.matrix import write_matrix
+
+    return write_matrix(folder, sets, catalogue)
 
 
 def short(results: Path, catalogue: Catalogue) -> str:

@@ -21,6 +21,7 @@ from harness.report.disputes import protocol_table
 from harness.report.drawn import Drawn
 from harness.report.figures.style import Drawing, Paper
 from harness.report.forest import comparable, forest, on_the_papers_scale
+from harness.report.links import anchor
 from harness.report.questions import questions
 from harness.report.signature import signatures
 from harness.report.summary import Case, Section, Summary
@@ -173,8 +174,3 @@ def exact_plain(value: float) -> Markup:
 
 def data(value: float, shown: str) -> Markup:
     return Markup('<data value="{}">{}</data>').format(repr(value), shown)
-
-
-def anchor(*parts: str) -> str:
-    """A name that is safe as an id and in a link."""
-    return "-".join("".join(sign if sign.isalnum() or sign in "-_." else "-" for sign in part) for part in parts)

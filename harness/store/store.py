@@ -24,7 +24,9 @@ from filelock import FileLock, Timeout
 from harness.errors import HarnessError
 from harness.store.files import cannot_write, flush_to_disk
 from harness.store.identity import canonical_json, digest
+from harness.store.lease import Lease, this_host
 
+LOOK_SECONDS = 0.5  # how often it is asked whether a lock is free
 MANIFEST = "manifest.json"
 
 
@@ -46,11 +48,13 @@ class Store:
     Args:
         root: the folder; made when the first artifact is written.
         notify: takes the one line about an artifact that was found damaged.
+        host: by what name this machine is known to the others that share the folder.
     """
 
-    def __init__(self, root: Path, notify: Callable[[str], None] = print):
+    def __init__(self, root: Path, notify: Callable[[str], None] = print, *, host: str | None = None):
         self.root = root
         self.notify = notify
+        self.host = host or this_host()
 
     def read(self, key: str) -> Artifact | None:
         """The artifact, its checksums verified; None when it is missing or was damaged (then it is set aside)."""
@@ -136,8 +140,11 @@ class Store:
         *,
         should_stop: Callable[[], bool] = lambda: False,
         waiting: Callable[[], None] = lambda: None,
-    ) -> Iterator[None]:
-        """Keep other processes from making the same artifact; the system frees the lock when its holder dies.
+    ) -> Iterator[Lease]:
+        """Keep other processes from making the same artifact, those of other hosts that share the store, too.
+
+        A holder that dies holds nothing: on its own host the system frees the lock at once, others wait until its lease
+        has been silent for a minute. Whoever was stopped for so long and goes on finds the lease `lost`.
 
         Args:
             should_stop: asked twice a second while another process holds the lock.
@@ -146,29 +153,37 @@ class Store:
         Raises:
             Interrupted: `should_stop` said yes.
         """
-        place = self.root / "locks" / f"{key.replace('/', '__')}.lock"
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise cannot_write(place, error) from error
-        lock = FileLock(place)
+        place = self.root / "locks" / key.replace("/", "__")
+        among_processes, among_hosts = FileLock(place / f"{self.host}.lock"), Lease(place, self.host)
+
+        def taken(patience: float) -> bool:
+            if among_processes.is_locked:  # by us, while another host has the lease
+                time.sleep(patience)
+            else:
+                try:
+                    among_processes.acquire(timeout=patience)
+                except Timeout:
+                    return False
+            return among_hosts.take()
+
         told = False
-        while True:
+        try:
             try:
-                lock.acquire(timeout=0.5 if told else 0)
-                break
-            except Timeout:
-                if should_stop():
-                    raise Interrupted(key) from None
-                if not told:
-                    waiting()
-                    told = True
+                place.mkdir(parents=True, exist_ok=True)
+                while not taken(LOOK_SECONDS if told else 0):
+                    if should_stop():
+                        raise Interrupted(key)
+                    if not told:
+                        waiting()
+                        told = True
             except OSError as error:
                 raise cannot_write(place, error) from error
-        try:
-            yield
+            try:
+                yield among_hosts
+            finally:
+                among_hosts.release()
         finally:
-            lock.release()
+            among_processes.release()
 
     def sweep(self, *, older_than_seconds: float = 86_400) -> None:
         """Remove what killed processes left half-written, once it is too old to be in the making."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 import pytest
 import torch
 
 from harness.engine import engine_named
-from harness.engine.local import run_jobs as run_locally
 from harness.engine.progress import Lines
 from harness.engine.settings import Settings, prepare, workers_on
+from harness.engine.settle import Ends
 from harness.engine.stop import Stop
 from harness.engine.worker import is_short_of_memory
 from harness.errors import HarnessError
@@ -37,13 +36,12 @@ class Watch:
         self.events.append({"say": line})
 
 
-@pytest.fixture(params=["local", "ray"])
-def engine(request, monkeypatch):
-    if request.param == "ray":
-        pytest.importorskip("ray", reason="ray is an optional extra")
-        monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    monkeypatch.setenv("PYTHONPATH", os.getcwd())
-    return engine_named(request.param)
+@pytest.fixture(scope="module", params=["local", "ray"])
+def engine(request):
+    ray = request.param == "ray" and pytest.importorskip("ray", reason="ray is an optional extra")
+    yield engine_named(request.param)
+    if ray:
+        ray.shutdown()
 
 
 @pytest.fixture
@@ -104,6 +102,26 @@ def short_of_memory_here():
         return error
 
 
+def test_only_what_may_pass_is_tried_once_more(make_run):
+    watch = Watch()
+    ends, (job, other, _) = Ends(watch), jobs(make_run)
+    lost = {"failed": "the worker was lost", "may_pass": True}
+    assert not ends.take(other, {"failed": "it diverged", "may_pass": False})
+    assert ends.take(job, lost)
+    assert watch.events == [{"say": "the worker was lost; it is tried once more"}]
+    assert str(job.run) not in watch.ended
+    assert not ends.take(job, lost)
+    assert ends.outcome.failed == {other.run.run_id: "it diverged", job.run.run_id: "the worker was lost"}
+    assert watch.ended == {str(other.run): "it diverged", str(job.run): "the worker was lost"}
+
+
+def test_whoever_stops_tries_nothing_again(make_run):
+    ends, (job, *_) = Ends(Watch()), jobs(make_run)
+    assert not ends.take(job, {"stopped": True})
+    assert not ends.take(job, {"failed": "the worker was lost", "may_pass": True})
+    assert ends.outcome.stopped
+
+
 class WhenKept(Stop):
     """As a deadline that falls into the trainings, however long it takes to get there."""
 
@@ -120,9 +138,7 @@ class WhenKept(Stop):
 def test_a_stop_keeps_the_state_of_what_is_going_on_and_begins_nothing_more(engine, settings, make_run):
     wanted = jobs(make_run, epochs=100_000)
     watch = Watch()
-    # Ray's tasks are told the moment when they are submitted, and nothing after that.
-    stop = WhenKept(settings.store) if engine is run_locally else Stop(deadline=time.monotonic() + 60)
-    outcome = engine(wanted, settings, stop, watch)
+    outcome = engine(wanted, settings, WhenKept(settings.store), watch)
     assert outcome.stopped
     assert not outcome.failed
     assert not watch.ended

@@ -130,7 +130,7 @@ def session(tmp_path, monkeypatch):
     """A session of claims F1, F2, ... over planted tables, and their cases; `.engine` is what computes."""
     (tmp_path / "claims").mkdir()
     (tmp_path / "claims" / "curves.toml").write_text("")
-    monkeypatch.setattr("harness.session.checked_device", lambda *_: "cpu")
+    monkeypatch.setattr("harness.session.checked_device", lambda *_: ("cpu", 0))
 
     def make(nll, accuracy=lambda *_: 0.9, *, roles=("vit",), claims=1, rule="", effect="", store="store", **options):
         most, looks = options.pop("most", None), options.pop("looks", "[3, 5, 8]")

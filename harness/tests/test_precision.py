@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.__main__ import CATALOGUE
+from harness.commands.places import CATALOGUE
 from harness.engine import precision
 from harness.engine.precision import in_fast_precision
 from harness.judging.deviations import deviations
