@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from harness.report import figures
 from harness.report.cells import Table
 from harness.report.figures.style import Drawing, Panel, Paper
 from harness.report.tables import TableError
@@ -45,21 +47,30 @@ class Drawn:
         Raises:
             TableError: no figure can be drawn from this table.
         """
-        try:
-            content = (self.results / table).read_bytes()
-        except OSError as error:
-            raise TableError(f"{Path(table).name} is missing") from error
+        return self.kept([table], paper, key, lambda: figures.draw(self.results / table, paper, key))
+
+    def draw_together(self, tables: list[str], paper: Paper, key: str) -> list[Drawing]:
+        """As `harness.report.figures.draw_together`, likewise."""
+        paths = [self.results / table for table in tables]
+        return self.kept(tables, paper, key, lambda: figures.draw_together(paths, paper, key))
+
+    def kept(self, tables: list[str], paper: Paper, key: str, draw: Callable[[], list[Drawing]]) -> list[Drawing]:
+        content = b"".join(map(self.content, tables))
         path = self.results / FOLDER / f"{name_of(content, paper, key)}.json"
         self.used.add(path)
         try:
             return [drawing_from(plain) for plain in json.loads(path.read_text(encoding="utf-8"))]
         except (OSError, ValueError, KeyError, TypeError):  # not there yet, or damaged
             pass
-        from harness.report.figures import draw  # with matplotlib, which a page of known drawings does without
-
-        drawings = draw(self.results / table, paper, key)
+        drawings = draw()
         write_atomically(path, json.dumps([plain_of(drawing) for drawing in drawings]).encode())
         return drawings
+
+    def content(self, table: str) -> bytes:
+        try:
+            return (self.results / table).read_bytes()
+        except (OSError, ValueError) as error:  # the latter for a NUL in it
+            raise TableError(f"{Path(table).name} is missing") from error
 
     def forget_the_rest(self) -> None:
         for path in (self.results / FOLDER).glob("*.json"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from harness.report.cells import SIGNS, badge
 from harness.report.disputes import protocol_table
 from harness.report.drawn import Drawn
 from harness.report.figures.style import Drawing, Paper
+from harness.report.figures.trade import PICTURE as TOGETHER
 from harness.report.forest import comparable, forest, on_the_papers_scale
 from harness.report.links import anchor
 from harness.report.questions import questions
@@ -84,11 +86,7 @@ def write_page(results: Path, summary: Summary, catalogue: Catalogue, title: str
     environment.filters |= {"interval": numbers.interval, "replicates": numbers.replicates, "plain": exact_plain}
     environment.filters |= {"value": exact_value, "percent": numbers.percent, "duration": numbers.duration}
     environment.filters |= {"anchor": anchor, "verdict": badge, "forest": forest, "sign": SIGNS.__getitem__}
-    environment.filters |= {
-        "prose": numbers.prose,
-        "csv_name": csv_name,
-        "accuracy": lambda percent: numbers.fixed(percent, 1),
-    }
+    environment.filters |= {"prose": numbers.prose, "accuracy": lambda percent: numbers.fixed(percent, 1)}
     environment.filters |= {"scaled": on_the_papers_scale}
     environment.filters |= {"test": partial(test_link, results, summary.root)}
     drawn = Drawn(results)
@@ -124,17 +122,21 @@ def again(results: Path) -> str | None:
 
 
 def figures(drawn: Drawn, section: Section, case: Case) -> list[Shown]:
-    """Every table of the case, drawn or with the reason why not."""
-    claim, evidence = section.claim, case.evidence
-    paper = paper_of(claim)
+    """What the claim draws of all tables of the case, then each of them; or the reason why not."""
+    tables, paper, key = case.evidence.tables, paper_of(section.claim), f"{section.id}-{case.name}"
     shown = []
-    for number, table in enumerate(evidence.tables):
-        try:
-            drawings = drawn.draw(table, paper, f"{section.id}-{case.name}-{number}")
-            shown.append(Shown(table, drawings, None))
-        except TableError as error:
-            shown.append(Shown(table, [], str(error)))
+    if paper.picture == TOGETHER and tables:
+        shown.append(tried(", ".join(tables), lambda: drawn.draw_together(tables, paper, key)))
+    for number, table in enumerate(tables):
+        shown.append(tried(table, partial(drawn.draw, table, paper, f"{key}-{number}")))
     return shown
+
+
+def tried(table: str, draw: Callable[[], list[Drawing]]) -> Shown:
+    try:
+        return Shown(table, draw(), None)
+    except TableError as error:
+        return Shown(table, [], str(error))
 
 
 def paper_of(claim: Claim | None) -> Paper:
@@ -155,11 +157,6 @@ def test_link(results: Path, root: Path, test: str) -> Markup:
         return Markup("<code>{}</code>").format(test)
     target = os.path.relpath(root / file, results).replace(os.sep, "/")
     return Markup('<a href="{}#L{}"><code>{}</code></a>').format(target, line, test)
-
-
-def csv_name(table: str, drawing: Drawing) -> str:
-    """What the numbers of a drawing are saved as: `L1-digits-landscape-rings.csv`."""
-    return f"{anchor(*Path(table).parts[1:-1], drawing.name)}.csv"
 
 
 def exact_value(effect: Effect | Control) -> Markup:

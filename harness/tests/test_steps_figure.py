@@ -14,6 +14,7 @@ from harness.plan.catalogue import load_catalogue
 from harness.report.figures import draw
 from harness.report.figures.steps import VALUE, WAYS, published
 from harness.report.figures.style import Paper
+from harness.report.figures.trade import PICTURE
 from harness.tests import report_fixtures as made
 
 CATALOGUE = load_catalogue(Path(__file__).parents[2] / "claims" / "catalogue.toml")
@@ -94,4 +95,4 @@ def test_the_first_stage_ends_where_the_second_begins(drawn):
 
 def test_every_picture_of_the_catalogue_can_be_drawn():
     asked = {claim.picture for claim in CATALOGUE.claims.values()} - {None}
-    assert asked == set(WAYS)
+    assert asked == {*WAYS, PICTURE}

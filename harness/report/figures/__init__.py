@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.report.figures import trade
 from harness.report.figures.correspondence import corresponding
 from harness.report.figures.style import Drawing, Paper, figure_style, to_svg
 from harness.report.measured import measured, points_of
 from harness.report.tables import TableError, chosen_columns, read_table
 
-__all__ = ["Drawing", "Paper", "draw"]
+__all__ = ["Drawing", "Paper", "draw", "draw_together"]
 
 
 def draw(path: Path, paper: Paper, key: str) -> list[Drawing]:
@@ -32,13 +33,33 @@ def draw(path: Path, paper: Paper, key: str) -> list[Drawing]:
     # Spectra are taken at several moments; of the other probes, what is not said is the end.
     moment = [how.moment] if how.after != 1 or how.probe == "hessian" else []
     with figure_style():
-        drawings = probe.draw(chosen_columns(table, path.name, probe.NUMERIC, probe.TEXT), paper)
-        for drawing in drawings:
-            drawing.title = ", ".join([drawing.title, *moment, *how.manner])
-            drawing.as_in_paper = how.like_the_paper
-            for number, panel in enumerate(drawing.panels):
-                if panel.figure is not None:
-                    panel.svg = to_svg(panel.figure, f"{key}-{drawing.name}-{number}", panel.label)
+        drawings = pictured(probe.draw(chosen_columns(table, path.name, probe.NUMERIC, probe.TEXT), paper), key)
+    for drawing in drawings:
+        drawing.title = ", ".join([drawing.title, *moment, *how.manner])
+        drawing.as_in_paper = how.like_the_paper
+    return drawings
+
+
+def draw_together(paths: list[Path], paper: Paper, key: str) -> list[Drawing]:
+    """What a claim draws of several of its tables at once; nothing where it does not want that.
+
+    Raises:
+        TableError: it cannot be drawn from these tables; the message says why.
+    """
+    if paper.picture != trade.PICTURE:
+        return []
+    tables = [read_table(path) for path in paths]
+    points = {role: point for table in tables for role, point in points_of(table).items()}
+    with figure_style():
+        return pictured(trade.draw(tables, replace(paper, points=points)), key)
+
+
+def pictured(drawings: list[Drawing], key: str) -> list[Drawing]:
+    """The same, their panels as SVG."""
+    for drawing in drawings:
+        for number, panel in enumerate(drawing.panels):
+            if panel.figure is not None:
+                panel.svg = to_svg(panel.figure, f"{key}-{drawing.name}-{number}", panel.label)
     return drawings
 
 
