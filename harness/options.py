@@ -38,9 +38,9 @@ def add_options(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--ray-address",
         metavar="HOST:PORT",
-        help="of a running Ray cluster (or RAY_ADDRESS; default: one on this machine, for this session)",
+        help="of a running Ray cluster (or RAY_ADDRESS; default: one that is started on this machine)",
     )
-    group.addoption("--jobs", type=int, metavar="N", help="runs side by side (default: one a CPU core, one on a GPU)")
+    group.addoption("--jobs", type=int, metavar="N", help="runs side by side (default: one a CPU core, one a GPU)")
     group.addoption(
         "--budget", metavar="TIME", help="stop in good order after e.g. 90s, 9m or 1h30m; run again to go on"
     )
@@ -87,7 +87,9 @@ def open_session(config: pytest.Config) -> Session:
         raise HarnessError("--checkpoint needs --subject package.module:factory, the network that the weights are for")
     if config.getoption("untrained"):
         folder += "-untrained"
-    profile, remark = in_fast_precision(profile.with_seeds(config.getoption("seeds")), config.getoption("device"))
+    profile, remark = in_fast_precision(
+        profile.with_seeds(config.getoption("seeds")), config.getoption("device"), config.getoption("engine")
+    )
     root = config.rootpath
     options = Options(
         root=root,

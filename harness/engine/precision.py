@@ -11,16 +11,18 @@ GPUS = ("nvidia[0-9]*", "kfd", "dxg")  # NVIDIA's, AMD's, and either under WSL
 FAST = {"avx512_bf16", "amx_bf16", "bf16"}  # x86 and ARM
 
 
-def in_fast_precision(profile: Profile, device: str) -> tuple[Profile, str | None]:
+def in_fast_precision(profile: Profile, device: str, engine: str = "local") -> tuple[Profile, str | None]:
     """The profile with float32 in the place of bf16 where a CPU would have to imitate it, up to 25 times slower.
 
     Args:
         device: `--device`.
+        engine: `--engine`; with "ray" and "auto" the cluster may have GPUs that this machine has not.
 
     Returns:
         The profile, and in a line what was changed; None if nothing.
     """
-    if profile.recipe.precision != "bf16" or device == "cuda" or (device == "auto" and has_gpu()) or has_fast_bf16():
+    may_be_gpu = device == "cuda" or (device == "auto" and (engine == "ray" or has_gpu()))
+    if profile.recipe.precision != "bf16" or may_be_gpu or has_fast_bf16():
         return profile, None
     recipe = profile.recipe.model_copy(update={"precision": "fp32"})
     remark = "this CPU has no instructions for bf16: networks are trained in fp32, which are other runs"

@@ -50,6 +50,13 @@ def test_bf16_stays_where_it_is_fast(machine, flags, gpu, device, kept):
     assert found.recipe.precision == ("bf16" if kept else "fp32")
 
 
+def test_a_ray_cluster_may_have_what_its_driver_has_not(machine):
+    machine(OLD)
+    profile = load_profile("cifar10")
+    assert in_fast_precision(profile, "auto", "ray") == (profile, None)
+    assert in_fast_precision(profile, "cpu", "ray")[0].recipe.precision == "fp32"
+
+
 def test_it_is_another_run_and_one_deviation_less(machine):
     machine(OLD)
     slow, fast = load_profile("cifar10"), in_fast_precision(load_profile("cifar10"), "cpu")[0]
