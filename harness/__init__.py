@@ -2,12 +2,11 @@
 
 __version__ = "0.1.0"
 
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-import models
-
-if Path(models.__file__ or "").resolve().parent.parent != Path(__file__).resolve().parent.parent:
-    raise ImportError(
-        f"`import models` finds {models.__file__ or list(models.__path__)}, not this project's: a package of that name "
-        "in the current folder comes first; start Python from another folder or with -P, or rename it"
-    )
+_ROOT = Path(__file__).resolve().parents[1]
+_found = find_spec("models")
+if "models" not in sys.modules and _found and str(_ROOT / "models") not in (_found.submodule_search_locations or ()):
+    sys.path.insert(0, str(_ROOT))  # a person's `models` in the current folder comes first: here it is this project's

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from harness.commands import doctor, models, results, store, training
+from harness.commands import doctor, examine, models, results, store, training
 from harness.errors import HarnessError, Stopped
 from models.errors import ModelError
 
@@ -17,7 +17,7 @@ from models.errors import ModelError
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m harness", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for each in (results, models, training, store, doctor):
+    for each in (results, examine, models, training, store, doctor):
         each.add(commands)
     arguments = parser.parse_args()
     try:

@@ -9,8 +9,9 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import sysconfig
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,13 @@ from typing import Any
 from models.errors import UnknownModel
 
 EXPECTED = "package.module:factory or path/to/file.py:factory"
+OURS = ("claims", "harness", "models")
+PROJECT = Path(__file__).resolve().parents[1]
+NOT_THEIRS = (
+    *(PROJECT / name for name in OURS),
+    *(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")),
+)
+_loaded: dict[Path, dict[str, ModuleType]] = {}  # folder of a file -> what its code imported from there
 
 
 def parse(target: str) -> tuple[str, str]:
@@ -45,20 +53,61 @@ def short(target: str) -> str:
     return f"{Path(where).name}{colon}{factory}" if where.endswith(".py") else target
 
 
+def is_own(path: Path) -> bool:
+    """Whether a file is a person's own: neither this project's, nor Python's, nor installed."""
+    if {"site-packages", "dist-packages"} & set(path.parts):
+        return False
+    return not any(path.is_relative_to(place) for place in NOT_THEIRS)
+
+
 @contextmanager
 def importable(target: str) -> Iterator[None]:
-    """A file's own folder first on the path, as when Python runs the file; it does not stay there, where a `models` of
-    a person's own would hide this package from worker processes.
+    """A file's own folder first on the path, as when Python runs the file.
+
+    Its `models`, if it has one, is what the file imports by that name; so are modules that another person's file calls
+    alike. Afterwards the path and this project's packages are as they were.
     """
     file = file_of(target)
     if file is None:
         yield
         return
-    sys.path.insert(0, str(file.parent))
+    folder = file.parent
+    for modules in (modules for other, modules in _loaded.items() if other != folder):
+        for name in (name for name, module in modules.items() if sys.modules.get(name) is module):
+            del sys.modules[name]
+    ours = _take_out(name for name in OURS if _hides(folder, name))
+    path = list(sys.path)
+    sys.modules.update(_loaded.get(folder, {}))
+    before = set(sys.modules)
+    # Where ours lie is off the path: a package with an __init__.py further down it would hide theirs without one.
+    sys.path[:] = [str(folder), *(place for place in path if not ours or Path(place).resolve() != PROJECT)]
     try:
         yield
     finally:
-        sys.path.remove(str(file.parent))
+        sys.path[:] = path
+        new = {name: module for name, module in sys.modules.items() if name not in before and _lies_in(module, folder)}
+        _loaded.setdefault(folder, {}).update(new)
+        _take_out({name.partition(".")[0] for name in ours})
+        sys.modules.update(ours)
+
+
+def _hides(folder: Path, name: str) -> bool:
+    """Whether a folder has a package or module that is called like one of ours, and is not that one."""
+    package = folder / name
+    there = package.is_dir() or package.with_suffix(".py").is_file()
+    return there and package.resolve() != PROJECT / name
+
+
+def _take_out(heads: Iterable[str]) -> dict[str, ModuleType]:
+    """Packages with all in them, out of what is imported."""
+    chosen = set(heads)
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in chosen}
+
+
+def _lies_in(module: ModuleType, folder: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    places = [file] if file else list(getattr(module, "__path__", []))
+    return any(Path(place).is_relative_to(folder) and is_own(Path(place).resolve()) for place in places)
 
 
 def load_factory(target: str) -> Callable[..., Any]:
@@ -98,7 +147,7 @@ def _load(file: Path) -> ModuleType:
 
 def _where_to_look(module: str) -> str:
     head = module.partition(".")[0]
-    if head != module and head in ("claims", "harness", "models"):
+    if head != module and head in OURS:
         return f"{head!r} is a package of this project, which hides yours of that name: rename yours"
     return "is the folder that holds it on the path?"
 

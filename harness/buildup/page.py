@@ -66,6 +66,8 @@ def _panel(points: list[tuple[tuple[int, ...], float, bool]], places: list[float
         axes.plot([at], [accuracy], "o", color=colour, markerfacecolor=colour if stays else "none")
         axes.annotate(shown(placement), (at, accuracy), (3, 4), textcoords="offset points", fontsize=6, color=INK)
     axes.margins(0.12, 0.15)
+    if axis == "step":
+        axes.set_xticks(places)
     axes.set_xlabel(axis)
     axes.set_ylabel("held-out accuracy (%)")
     return figure

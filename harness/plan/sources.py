@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import sysconfig
 from functools import lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from harness.errors import HarnessError
 from models.errors import UnknownModel
-from models.subject import file_of, importable, parse
-
-PROJECT = Path(__file__).resolve().parents[2]
-OURS = ("claims", "harness", "models")
-NOT_THEIRS = (
-    *(PROJECT / name for name in OURS),
-    *(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")),
-)
+from models.subject import OURS, file_of, importable, is_own, parse
 
 
 def own_files(target: str) -> list[Path]:
@@ -101,7 +93,7 @@ def _visit(module: str, found: dict[str, Path | None]) -> None:
     path = _path(spec)
     if spec is None or (path is None and spec.submodule_search_locations):
         return  # not there, or a folder without __init__.py, where others' packages may lie beside one's own
-    found[module] = path if path is not None and _is_own(path) else None
+    found[module] = path if path is not None and is_own(path) else None
     if own := found[module]:
         _follow(own, spec.parent or "", found)
 
@@ -138,9 +130,3 @@ def _imports(path: Path, stamp: tuple[int, int]) -> list[tuple[int, str]]:
             names += [(node.level, f"{base}.{alias.name}".strip(".")) for alias in node.names if alias.name != "*"]
             names.append((node.level, base))
     return names
-
-
-def _is_own(path: Path) -> bool:
-    if {"site-packages", "dist-packages"} & set(path.parts):
-        return False
-    return not any(path.is_relative_to(place) for place in NOT_THEIRS)

@@ -126,14 +126,16 @@ def test_what_is_installed_reports_with_its_own_catalogue_unless_there_is_one_he
     assert "no evidence for" not in reported().stdout
 
 
-def test_a_package_models_of_ones_own_that_comes_first_is_named(tmp_path):
+@pytest.mark.parametrize("files", [["__init__.py"], ["weights.pt"]], ids=["package", "folder"])
+def test_a_models_in_the_current_folder_does_not_hide_this_projects(tmp_path, files):
     (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "__init__.py").write_text("")
-    command = [sys.executable, "-c", "import harness.readings"]
-    done = subprocess.run(
-        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
-    )
-    assert done.stderr.splitlines()[-1].startswith(f"ImportError: `import models` finds {tmp_path}")
+    for name in files:
+        (tmp_path / "models" / name).write_text("1 / 0")
+    command = [sys.executable, "-m", "harness", "summary", str(ROOT / "results" / "reference" / "quick")]
+    env = {**os.environ, "PYTHONPATH": f"{os.curdir}{os.pathsep}{ROOT}"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("#")
 
 
 def test_a_report_without_evidence_is_one_line(tmp_path):

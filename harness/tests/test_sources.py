@@ -101,3 +101,13 @@ def test_a_target_that_is_not_there_is_one_line(code, target, message):
     with pytest.raises(HarnessError, match=message) as caught:
         own_files(target)
     assert "\n" not in str(caught.value)
+
+
+def test_a_models_of_its_own_is_a_part_of_a_file(tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "__init__.py").write_text("")
+    (tmp_path / "models" / "mine.py").write_text("WIDTH = 3\n")
+    (tmp_path / "net.py").write_text("from models import mine\nimport harness.data\ndef make(): pass\n")
+    found = own_files(f"{tmp_path / 'net.py'}:make")
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == [
+        "net.py", "models/__init__.py", "models/mine.py"]  # fmt: skip

@@ -91,6 +91,33 @@ def test_a_file_by_its_path_imports_what_lies_beside_it_and_leaves_the_path_as_i
     assert sys.path == before
 
 
+def test_a_file_beside_a_models_of_its_own_sees_that_one(tmp_path):
+    """As research code usually has it; and two such folders do not see each other's modules."""
+    for folder, width in (("one", 3), ("other", 5), ("bare", 7)):
+        for path, text in {
+            "models/__init__.py": "from models.blocks import block",
+            "models/blocks.py": "from torch import nn\nfrom width import WIDTH\n"
+            "def block(): return nn.Conv2d(3, WIDTH, 1)",
+            "width.py": f"WIDTH = {width}",
+            "net.py": "from torch import nn\nfrom models import block\ndef make(num_classes, image_size):\n"
+            "    from width import WIDTH\n"
+            "    return nn.Sequential(block(), nn.Flatten(), nn.Linear(WIDTH * image_size**2, num_classes))",
+        }.items():
+            file = tmp_path / folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+    (tmp_path / "bare" / "models" / "__init__.py").unlink()  # a folder is a package without it, too
+    (tmp_path / "bare" / "net.py").write_text(
+        (tmp_path / "bare" / "net.py").read_text().replace("from models import", "from models.blocks import")
+    )
+    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in ("models", "harness")}
+    for folder, width in (("one", 3), ("other", 5), ("bare", 7), ("one", 3)):
+        model = create_model(f"subject/{tmp_path / folder / 'net.py'}:make", num_classes=4, image_size=6)
+        assert model[0].out_channels == width
+    after = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in ("models", "harness")}
+    assert after == before
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.report.figures import trade
 from harness.report.figures.correspondence import corresponding
@@ -17,7 +17,10 @@ from harness.report.figures.style import Drawing, Paper, figure_style, to_svg
 from harness.report.measured import measured, points_of
 from harness.report.tables import TableError, chosen_columns, read_table
 
-__all__ = ["Drawing", "Paper", "draw", "draw_together"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Drawing", "Paper", "draw", "draw_together", "drawings_of", "pictured"]
 
 
 def draw(path: Path, paper: Paper, key: str) -> list[Drawing]:
@@ -28,12 +31,10 @@ def draw(path: Path, paper: Paper, key: str) -> list[Drawing]:
     """
     table = read_table(path)
     how = measured(table)
-    probe = figure_of(how.probe)
     paper = replace(corresponding(paper, how), points=points_of(table))
     # Spectra are taken at several moments; of the other probes, what is not said is the end.
     moment = [how.moment] if how.after != 1 or how.probe == "hessian" else []
-    with figure_style():
-        drawings = pictured(probe.draw(chosen_columns(table, path.name, probe.NUMERIC, probe.TEXT), paper), key)
+    drawings = pictured(drawings_of(table, how.probe, path.name, paper), key)
     for drawing in drawings:
         drawing.title = ", ".join([drawing.title, *moment, *how.manner])
         drawing.as_in_paper = how.like_the_paper
@@ -51,15 +52,28 @@ def draw_together(paths: list[Path], paper: Paper, key: str) -> list[Drawing]:
     tables = [read_table(path) for path in paths]
     points = {role: point for table in tables for role, point in points_of(table).items()}
     with figure_style():
-        return pictured(trade.draw(tables, replace(paper, points=points)), key)
+        found = trade.draw(tables, replace(paper, points=points))
+    return pictured(found, key)
+
+
+def drawings_of(table: pd.DataFrame, probe: str, name: str, paper: Paper) -> list[Drawing]:
+    """What the probe's own module draws of its table; `name` is the table's.
+
+    Raises:
+        TableError: no figure can be drawn from this table.
+    """
+    figure = figure_of(probe)
+    with figure_style():
+        return figure.draw(chosen_columns(table, name, figure.NUMERIC, figure.TEXT), paper)
 
 
 def pictured(drawings: list[Drawing], key: str) -> list[Drawing]:
     """The same, their panels as SVG."""
-    for drawing in drawings:
-        for number, panel in enumerate(drawing.panels):
-            if panel.figure is not None:
-                panel.svg = to_svg(panel.figure, f"{key}-{drawing.name}-{number}", panel.label)
+    with figure_style():
+        for drawing in drawings:
+            for number, panel in enumerate(drawing.panels):
+                if panel.figure is not None:
+                    panel.svg = to_svg(panel.figure, f"{key}-{drawing.name}-{number}", panel.label)
     return drawings
 
 

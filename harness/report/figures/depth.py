@@ -24,6 +24,7 @@ from harness.report.figures.style import (
     as_csv,
     dot,
     legend_below,
+    named,
     panel_axes,
 )
 from harness.report.numbers import fixed
@@ -92,7 +93,7 @@ def depth_panels(curves: dict[str, pd.DataFrame], paper: Paper, quantity: Quanti
         axes.grid(axis="y")
         legend_below(axes, lines_legend(curve, colour, published, paper), columns=1)
         legend_below(axes, units_legend(curve, colour), columns=2, left=1.85)
-        panels.append(Panel(f"{role}: {model}", figure, in_words(role, curve, published, paper, quantity)))
+        panels.append(Panel(named(role, model), figure, in_words(role, curve, published, paper, quantity)))
     return panels
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from harness.plan.catalogue import Series
-from harness.report.figures.style import INK, PAPER, Panel, Paper, dot, legend_below, panel_axes
+from harness.report.figures.style import INK, PAPER, Panel, Paper, dot, legend_below, named, panel_axes
 from harness.report.numbers import fixed, plain
 
 LONGEST = 60  # letters that fit across the plot; the whole name stands in the words for the figure
@@ -68,7 +68,7 @@ def dot_panels(
 def our_panel(
     values: pd.DataFrame, models: dict[str, str], published: Published, measure: Measure, paper: Paper
 ) -> Panel:
-    figure, axes = rows_axes([f"{role}: {model}" for role, model in models.items()], measure)
+    figure, axes = rows_axes([named(role, model) for role, model in models.items()], measure)
     words = []
     for row, (role, model) in enumerate(models.items()):
         mine = values.loc[values["role"] == role, measure.quantity]

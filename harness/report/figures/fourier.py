@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from harness.report.figures.depth import Quantity, curves_csv, depth_panels, span, unit_curves
 from harness.report.figures.steps import picture
-from harness.report.figures.style import DEPTHS, Drawing, Panel, Paper, as_csv, legend_below, panel_axes
+from harness.report.figures.style import DEPTHS, Drawing, Panel, Paper, as_csv, legend_below, named, panel_axes
 from harness.report.numbers import plain
 from harness.report.tables import TableError, weighted_mean
 
@@ -89,7 +89,7 @@ def spectra(means: pd.DataFrame, curves: dict[str, pd.DataFrame]) -> list[Panel]
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25π", "0.5π", "0.75π", "1.0π"])
         axes.set(xlim=(0, 1), ylim=limits, ylabel="Δ log amplitude (nats)")
         axes.set_xlabel("frequency (1.0π: the last bin of each unit)")
-        name = f"{role}: {curve['model'].iloc[0]}"
+        name = named(role, curve["model"].iloc[0])
         axes.grid(axis="y")
         legend_below(axes, [Line2D([], [], color=DEPTHS[step], label=f"depth {step / 8:g}") for step in (0, 4, 8)], 3)
         label = f"Delta log amplitude over frequency, {mine['unit'].nunique()} units, {name}."

@@ -23,6 +23,7 @@ from harness.report.figures.style import (
     as_csv,
     dot,
     legend_below,
+    named,
     panel_axes,
 )
 from harness.report.numbers import fixed, plain, significant
@@ -94,7 +95,7 @@ def spectra_panel(table: pd.DataFrame, models: dict[str, str], l2: bool, edges: 
         axes.axhline(base, color=MUTED, linewidth=0.5)
         size, sign = mean_ape(table, role, l2=l2), mean_nep(table, role, l2=l2)
         axes.plot([size.mean], [base], "^", color=INK, markersize=5, clip_on=False, zorder=3)
-        axes.text(0.01, row - 0.34, shortened(f"{role}: {model}"), transform=axes.get_yaxis_transform(), va="center")
+        axes.text(0.01, row - 0.34, shortened(named(role, model)), transform=axes.get_yaxis_transform(), va="center")
         words.append(f"{role} ({model}) NEP {NEP.text(100 * sign.mean)}, APE {significant(size.mean)}")
     finish(axes, edges, len(models))
     marks = [Patch(color=MSA_SPAN, linewidth=0, label="negative"), dot(INK, "^", "APE, mean over seeds")]

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from harness.readings import rings
 from harness.report.figures.depth import DASHED
 from harness.report.figures.landscape_maps import common_scale, contour, surface
-from harness.report.figures.style import Drawing, Panel, Paper, as_csv, legend_below, panel_axes
+from harness.report.figures.style import Drawing, Panel, Paper, as_csv, legend_below, named, panel_axes
 from harness.report.numbers import fixed, plain
 from harness.report.tables import TableError
 
@@ -90,7 +90,7 @@ def network(role: str, table: pd.DataFrame) -> Network:
     }
     return Network(
         role,
-        f"{role}: {table['model'].iloc[0]}",
+        named(role, table["model"].iloc[0]),
         table["sample"].nunique(),
         {int(seed): rings(rows) for seed, rows in seeds.groupby("seed")},
         {name: rise.where(np.isfinite(rise)) for name, rise in rises.items()},

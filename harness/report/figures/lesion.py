@@ -20,6 +20,7 @@ from harness.report.figures.style import (
     Paper,
     as_csv,
     legend_below,
+    named,
     panel_axes,
 )
 from harness.report.numbers import fixed
@@ -57,7 +58,7 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
 
 
 def our_panel(role: str, units: pd.DataFrame, means: pd.DataFrame, paper: Paper) -> Panel:
-    colour, name = paper.colour(role), f"{role}: {units['model'].iloc[0]}"
+    colour, name = paper.colour(role), named(role, units["model"].iloc[0])
     heights = means.groupby("unit")[COLUMN].mean().reindex(units["unit"]).to_list()
     figure, axes = bars(heights, units["kind"].to_list(), colour)
     for border in units.index[units["stage"].diff() > 0]:

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from harness.plan.catalogue import Series
 from harness.readings import calibrated
 from harness.report.figures.depth import DASHED
-from harness.report.figures.style import Drawing, Panel, Paper, as_csv, legend_below, panel_axes
+from harness.report.figures.style import Drawing, Panel, Paper, as_csv, legend_below, named, panel_axes
 from harness.report.numbers import fixed, plain
 from harness.report.tables import TableError, weighted_mean
 
@@ -56,7 +56,7 @@ def our_panel(means: pd.DataFrame, models: pd.Series, paper: Paper) -> Panel:
         colour = paper.colour(str(role))
         axes.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.2, linewidth=0)
         axes.plot(spread.index, spread["mean"], "o-", color=colour, markeredgecolor="none")
-        lines.append(Line2D([], [], color=colour, label=f"{role}: {model}"))
+        lines.append(Line2D([], [], color=colour, label=named(str(role), model)))
         words.append(f"{role} ({model}) {', '.join(fixed(value, 1) for value in spread['mean'])}")
     axes.set(xlabel="frequency (π)", ylabel="Δ accuracy (pp)")
     axes.grid(axis="y")

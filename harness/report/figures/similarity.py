@@ -9,7 +9,7 @@ from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
 from harness.readings import cka
-from harness.report.figures.style import DEPTHS, INK, Drawing, Panel, Paper, as_csv, legend_below, panel_axes
+from harness.report.figures.style import DEPTHS, INK, Drawing, Panel, Paper, as_csv, legend_below, named, panel_axes
 from harness.report.numbers import fixed
 from harness.report.tables import TableError
 
@@ -40,7 +40,7 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
     panels = []
     for role, rows in roles.items():
         stages = rows.drop_duplicates("unit").sort_values("unit")["stage"].to_numpy(int)
-        name = f"{role}: {rows['model'].iloc[0]}"
+        name = named(role, rows["model"].iloc[0])
         words = in_words(role, name, matrices[role], paper)
         panels.append(heat_map(name, matrices[role], stages, min(lowest, 0.9), words))
     pairs = [pd.DataFrame(matrix).rename_axis("unit").stack().rename_axis(["unit", "other"]).rename("cka")

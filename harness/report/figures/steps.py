@@ -20,6 +20,7 @@ from harness.report.figures.style import (
     Paper,
     as_csv,
     legend_below,
+    named,
     panel_axes,
 )
 from harness.report.numbers import fixed
@@ -131,7 +132,7 @@ def panel(
     lines, words = [], []
     for role, found in theirs.items():
         mine = of_kind(ours[ours["role"] == role], kind)
-        colour, name = paper.colour(role), f"{role}: {mine['model'].iloc[0] if len(mine) else 'no such unit'}"
+        colour, name = paper.colour(role), named(role, mine["model"].iloc[0] if len(mine) else "no such unit")
         spread = mine.groupby("place")["height"].agg(["mean", "min", "max"])
         axes.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.2, linewidth=0)
         axes.plot(spread.index, spread["mean"], "-" + MARKERS.get(kind, "o"), color=colour, markeredgecolor="none")

@@ -90,6 +90,7 @@ class Paper:
         studies: how the claim's studies are drawn.
         points: of our roles that are points of a study.
         picture: how the claim wants its probe's table drawn.
+        colours: of networks that play no role.
     """
 
     series: list[Series]
@@ -98,6 +99,7 @@ class Paper:
     studies: dict[str, StudyAxis] = field(default_factory=dict)
     points: dict[str, Point] = field(default_factory=dict)
     picture: str | None = None
+    colours: dict[str, str] = field(default_factory=dict)
 
     def of(self, role: str, quantity: str) -> list[Series]:
         return [series for series in self.series if series.role == role and series.quantity == quantity]
@@ -107,6 +109,8 @@ class Paper:
 
     def colour(self, role: str) -> str:
         """A role has the same colour in every figure, the point of a study that of the role it varies."""
+        if role in self.colours:
+            return self.colours[role]
         return role_colour(self.points[role].of if role in self.points else role)
 
 
@@ -166,6 +170,11 @@ def panel_axes(height: float = 1.75, below: float = 0.42, left: float = 0.52, to
     axes = figure.add_axes((left / WIDTH, below / whole, (WIDTH - left - right) / WIDTH, height / whole))
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))  # few digits: the labels fit in `left`
     return figure, axes
+
+
+def named(role: str, model: str) -> str:
+    """How a network is called in a figure; one that plays no role has a name alone."""
+    return f"{role}: {model}" if model else role
 
 
 def role_colour(role: str) -> str:
