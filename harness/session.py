@@ -4,7 +4,6 @@ hand out what tests judge.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +34,7 @@ from harness.plan.plan import UNSEEN, Plan, make_plan
 from harness.plan.profile import Profile
 from harness.store import Interrupted, Store
 from harness.store.files import try_writing
+from harness.store.provenance import cores
 
 Asked = tuple[Case, Test]
 
@@ -334,11 +334,6 @@ class Session:
     def dossier(self, case: Case, test: str | None) -> Dossier:
         """What leaves the evidence of a case."""
         return Dossier(self._on_its_data(case), self.ground, test)
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _usable(budget: float) -> float:

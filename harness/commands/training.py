@@ -54,7 +54,7 @@ def build_up(arguments: argparse.Namespace) -> None:
     from harness.options import absolute_subject, seconds
     from harness.plan.profile import load_profile
     from harness.plan.run import SUBJECT, ModelSpec
-    from harness.session import cores
+    from harness.store.provenance import cores
 
     profile, remark = in_fast_precision(load_profile(arguments.profile).with_seeds(arguments.seeds), arguments.device)
     if remark:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.doctor.finding import Finding
-from harness.session import cores
+from harness.store.provenance import cores
 
 VECTORS = ("avx2", "avx512f", "amx_bf16", "asimd", "sve")  # as /proc/cpuinfo calls them
 BF16 = (8, 0)  # the least compute capability that has it in hardware

@@ -20,8 +20,9 @@ from harness.plan.estimate import Speeds, measured_speeds
 from harness.plan.plan import UNSEEN, Plan
 from harness.plan.profile import FOLDER, Profile, load_profile
 from harness.report.numbers import significant
-from harness.session import Options, Session, cores
+from harness.session import Options, Session
 from harness.store import Store
+from harness.store.provenance import cores
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 CPU_IMAGES = 50e6  # training images: more than a day of two cores at 32×32, by the speeds of docs/models.md

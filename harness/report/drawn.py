@@ -55,8 +55,7 @@ class Drawn:
         return self.kept(tables, paper, key, lambda: figures.draw_together(paths, paper, key))
 
     def kept(self, tables: list[str], paper: Paper, key: str, draw: Callable[[], list[Drawing]]) -> list[Drawing]:
-        content = b"".join(map(self.content, tables))
-        path = self.results / FOLDER / f"{name_of(content, paper, key)}.json"
+        path = self.path(tables, paper, key)
         self.used.add(path)
         try:
             return [drawing_from(plain) for plain in json.loads(path.read_text(encoding="utf-8"))]
@@ -65,6 +64,15 @@ class Drawn:
         drawings = draw()
         write_atomically(path, json.dumps([plain_of(drawing) for drawing in drawings]).encode())
         return drawings
+
+    def path(self, tables: list[str], paper: Paper, key: str) -> Path:
+        """Where the drawings of these tables are kept.
+
+        Raises:
+            TableError: one is missing.
+        """
+        content = b"".join(map(self.content, tables))
+        return self.results / FOLDER / f"{name_of(content, paper, key)}.json"
 
     def content(self, table: str) -> bytes:
         try:

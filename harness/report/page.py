@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,20 +12,19 @@ from markupsafe import Markup
 
 from harness.judging.evidence import Control, Effect
 from harness.judging.folder import read_result_set
-from harness.plan.catalogue import Catalogue, Claim
+from harness.plan.catalogue import Catalogue
 from harness.report import headlines as front
 from harness.report import numbers
+from harness.report.ahead import draw_ahead
 from harness.report.cells import SIGNS, badge
 from harness.report.disputes import protocol_table
 from harness.report.drawn import Drawn
-from harness.report.figures.style import Drawing, Paper
-from harness.report.figures.trade import PICTURE as TOGETHER
 from harness.report.forest import comparable, forest, on_the_papers_scale
 from harness.report.links import anchor
 from harness.report.questions import questions
+from harness.report.shown import drawings, figures
 from harness.report.signature import signatures
-from harness.report.summary import Case, Section, Summary
-from harness.report.tables import TableError
+from harness.report.summary import Summary
 from harness.store.files import write_atomically
 
 MEANINGS = {
@@ -61,15 +58,6 @@ GLOSSARY = {
 }
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What became of one table: its drawings, or why there are none."""
-
-    path: str
-    drawings: list[Drawing]
-    problem: str | None
-
-
 def write_page(results: Path, summary: Summary, catalogue: Catalogue, title: str) -> Path:
     """Render the summary to `results/report.html` and return that path.
 
@@ -89,6 +77,7 @@ def write_page(results: Path, summary: Summary, catalogue: Catalogue, title: str
     environment.filters |= {"prose": numbers.prose, "accuracy": lambda percent: numbers.fixed(percent, 1)}
     environment.filters |= {"scaled": on_the_papers_scale}
     environment.filters |= {"test": partial(test_link, results, summary.root)}
+    draw_ahead(results, summary, catalogue)
     drawn = Drawn(results)
     html = environment.get_template("report.html").render(
         title=title,
@@ -119,35 +108,6 @@ def again(results: Path) -> str | None:
     options = f" --subject {shlex.quote(found.subject)}" if found.subject else ""
     options += " --untrained" if found.untrained else ""
     return f"pytest claims/ --profile {shlex.quote(found.profile)}{options} --claim"
-
-
-def figures(drawn: Drawn, section: Section, case: Case) -> list[Shown]:
-    """What the claim draws of all tables of the case, then each of them; or the reason why not."""
-    tables, paper, key = case.evidence.tables, paper_of(section.claim), f"{section.id}-{case.name}"
-    shown = []
-    if paper.picture == TOGETHER and tables:
-        shown.append(tried(", ".join(tables), lambda: drawn.draw_together(tables, paper, key)))
-    for number, table in enumerate(tables):
-        shown.append(tried(table, partial(drawn.draw, table, paper, f"{key}-{number}")))
-    return shown
-
-
-def tried(table: str, draw: Callable[[], list[Drawing]]) -> Shown:
-    try:
-        return Shown(table, draw(), None)
-    except TableError as error:
-        return Shown(table, [], str(error))
-
-
-def paper_of(claim: Claim | None) -> Paper:
-    if claim is None:
-        return Paper([], "", "")
-    return Paper(claim.series, claim.dataset_title, claim.figure, claim.studies, picture=claim.picture)
-
-
-def drawings(drawn: Drawn, section: Section, case: Case) -> list[Drawing]:
-    """All of a case that could be drawn."""
-    return [drawing for shown in figures(drawn, section, case) for drawing in shown.drawings]
 
 
 def test_link(results: Path, root: Path, test: str) -> Markup:

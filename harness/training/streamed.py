@@ -23,6 +23,7 @@ from harness.data import DatasetInfo, EncodedImages, Split
 from harness.errors import HarnessError
 from harness.plan.recipe import Recipe
 from harness.store.identity import subseed
+from harness.store.provenance import cores
 from harness.training.group import ALONE, Group
 from harness.training.loader import Loader
 from models._timm import timm  # noqa: F401  imports torchvision the one way that works everywhere
@@ -171,5 +172,4 @@ def drawing_from(seed: int) -> Iterator[None]:
 def _workers(device: torch.device) -> int:
     if device.type == "cpu":
         return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
+    return max(cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
