@@ -2,8 +2,9 @@
 
 How much chance there is depends on what both sets hold:
 
-- `same`: the same runs, on the same processor with the same versions. They repeat to the last bit, so whatever moved
-  was moved by the code, the rule or the profile's probes; what is below `NOTICED` of half an interval is left aside.
+- `same`: the same runs, on the same kind of processor with the same versions, or one measurement judged twice. They
+  repeat to the last bit, so whatever moved was moved by the code, the rule or the profile's probes; what is below
+  `NOTICED` of half an interval is left aside.
 - `paired`: the same runs on another machine or with other versions, where training goes another way from the first
   rounding on. The differences seed by seed are tested, by Student's t.
 - `independent`: other runs. The difference of the two means is tested, with Welch's degrees of freedom, at a spread no
@@ -19,6 +20,7 @@ from typing import Literal, TypeVar
 
 from harness.judging.evidence import Effect, Evidence
 from harness.judging.statistics import GROUPS_ALONE, Error, deviation, of_difference, student, tail
+from harness.store.provenance import repeats_exactly
 
 ERROR = 0.05  # of all effects of two sets together, by Holm's correction
 NOTICED = 0.1
@@ -55,8 +57,9 @@ def relation(before: Evidence, after: Evidence) -> Relation:
     one, other = before.provenance, after.provenance
     if before.case.seeds != after.case.seeds or sorted(one.run_ids) != sorted(other.run_ids):
         return "independent"
-    repeats = one.device == other.device and one.versions == other.versions and not one.device.startswith("cuda")
-    return "same" if repeats else "paired"
+    alike = one.device == other.device and one.versions == other.versions
+    at_once = one.started == other.started  # of one measurement, judged twice
+    return "same" if alike and (at_once or repeats_exactly(one.device)) else "paired"
 
 
 def common_effects(before: Evidence, after: Evidence) -> list[Shift]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -29,22 +30,38 @@ def versions() -> dict[str, str]:
 
 
 def hardware(device: torch.device) -> str:
-    """The name of the device, e.g. `cpu: AMD EPYC, 1 thread` or `cuda: NVIDIA H200`."""
+    """The name of the device, e.g. `cpu: AMD EPYC (family 25, model 1, AVX2), 1 thread` or `cuda: NVIDIA H200`.
+
+    Two CPUs of one name may round in different ways, by the instructions that they have and by what libraries choose
+    for their model.
+    """
     import torch
 
     if device.type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(device)}"
     threads = torch.get_num_threads()
-    return f"cpu: {_processor()}, {threads} thread{'s' if threads > 1 else ''}"
+    name, *kind = _processor()
+    told = ", ".join([*kind, torch.backends.cpu.get_cpu_capability()])
+    return f"cpu: {name} ({told}), {threads} thread{'s' if threads > 1 else ''}"
 
 
-def _processor() -> str:
+def repeats_exactly(device: str) -> bool:
+    """Whether what `hardware` said of two computations tells that they round alike, if it is the same of both.
+
+    Not of a GPU, nor of a CPU of which only the name was noted, as it once was.
+    """
+    return re.fullmatch(r"cpu: [^;]*\([^()]+\), \d+ threads?(, \d+ processes)?", device) is not None
+
+
+def _processor() -> list[str]:
+    """Its name and, on Linux on x86, its family and model."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:  # not Linux
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+        return [platform.processor() or platform.machine()]
+    first = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
+    kind = [f"{word} {first[key]}" for word, key in (("family", "cpu family"), ("model", "model")) if key in first]
+    return [first.get("model name", platform.machine()), *kind]
 
 
 def cores() -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from harness.__main__ import main
@@ -16,11 +17,12 @@ from harness.errors import HarnessError
 from harness.judging.comparison import compare, read_set
 from harness.judging.evidence import CaseRecord, LookRecord, PremiseRecord, RuleRecord, write_evidence
 from harness.judging.looks import Look
-from harness.judging.shift import ERROR, Shift, chance, corrected, error_of, moved
+from harness.judging.shift import ERROR, Shift, chance, corrected, error_of, moved, relation
 from harness.judging.simulated import simulated
 from harness.judging.statistics import Replicate, estimate
 from harness.judging.weigh import as_effect
 from harness.report.changes import changes
+from harness.store.provenance import hardware, repeats_exactly
 from harness.tests import calibration
 from harness.tests import report_fixtures as made
 
@@ -43,12 +45,12 @@ def blank(tmp_path_factory):
 
 @pytest.fixture
 def case(blank):
-    """Evidence on these effects of one name each; runs of `run`, on `device`."""
+    """Evidence on these effects of one name each; runs of `run`, on `device`, measured at `when`."""
 
-    def make(*effects, verdict="reproduced", run="a", seeds=5, device="cpu", **changes):
+    def make(*effects, verdict="reproduced", run="a", seeds=5, device="cpu", when="once", **changes):
         record = CaseRecord(dataset="digits", dataset_title="Digits", models={"vit": "v"}, seeds=list(range(seeds)))
         ids = [f"{run}{seed}" for seed in range(seeds)]
-        provenance = blank.provenance.model_copy(update={"run_ids": ids, "device": device})
+        provenance = blank.provenance.model_copy(update={"run_ids": ids, "device": device, "started": when})
         fields = {"effects": list(effects), "verdict": verdict, "case": record, "provenance": provenance}
         return blank.model_copy(update={**fields, **changes})
 
@@ -153,6 +155,28 @@ def test_the_same_runs_on_another_machine_are_compared_seed_by_seed(case):
     assert pair(case(effect_of(before)), case(effect_of(after), run="b")).shifted == []
     old = effect_of(before, by_seed=[])
     assert pair(case(old), elsewhere).shifted == []
+
+
+@pytest.mark.parametrize(
+    ("device", "repeats"),
+    [
+        ("cpu: AMD EPYC (family 25, model 1, AVX2), 1 thread", True),
+        ("cpu: Intel(R) Xeon(R) CPU (family 6, model 143, AVX512), 2 threads, 4 processes", True),
+        ("cpu: arm64 (DEFAULT), 1 thread", True),
+        ("cpu: AMD EPYC, 1 thread", False),  # as it once was: two machines of one name may round in different ways
+        ("cpu: a (AVX2), 1 thread; cpu: b (AVX2), 1 thread", False),
+        ("cuda: NVIDIA H100 (80 GB)", False),
+    ],
+)
+def test_what_a_device_that_is_named_alike_says_of_two_measurements(case, device, repeats):
+    one, other = (case(effect_of(HIGH), device=device, when=when) for when in ("once", "again"))
+    assert relation(one, other) == ("same" if repeats else "paired")
+    assert relation(one, one) == "same"
+
+
+def test_this_processor_is_named_so_that_its_kind_can_be_told():
+
+    assert repeats_exactly(hardware(torch.device("cpu")))
 
 
 def test_seeds_that_agree_by_accident_are_no_proof(case):
