@@ -18,6 +18,7 @@ from harness.examine.page import Examined, write_page
 from harness.examine.pictures import UNLABELLED, Source, at_size, chosen, find_images, labels_for
 from harness.examine.subjects import Expected, Subject, expected, subjects
 from harness.plots import told_of
+from harness.probes.kinds import PROBES
 from harness.store import Interrupted, Store
 from harness.store.files import write_atomically
 from harness.store.tables import to_parquet
@@ -90,8 +91,9 @@ def examine(wish: Wish, stop: Stop) -> Path:
     looks = asked(len(source), side, labelled=labelled)
     for line in [*(f"{each.subject.name}: {each.subject.weights}" for each in benches), source.title, *remarks]:
         print(line, flush=True)
+    forget_tables(wish.results)
     found: dict[str, pd.DataFrame] = {}
-    examined = Examined(source, side, benches, looks, remarks, found, wish.models)
+    examined = Examined(source, side, benches, looks, remarks, found)
     for number, look in enumerate(looks, 1):
         began = time.monotonic()
         try:
@@ -207,10 +209,15 @@ def table_of(probe: str, parts: Sequence[tuple[Bench, pd.DataFrame]]) -> pd.Data
     """One table of all networks."""
     import pandas as pd
 
-    from harness.probes.kinds import PROBES
-
     told = [told_of(table, each.subject.name, PROBES[probe], each.subject.weights) for each, table in parts]
     return pd.concat(told, ignore_index=True)
+
+
+def forget_tables(results: Path) -> None:
+    """Those that an earlier examination left there: the page shall not stand beside another one's."""
+    for path in (results / "tables").glob("*"):
+        if path.stem in PROBES and path.suffix in (".parquet", ".csv"):
+            path.unlink()
 
 
 def write_table(results: Path, probe: str, table: pd.DataFrame) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +56,6 @@ class Examined:
 
     Attributes:
         tables: probe -> its table of all networks.
-        models: as the command line named them.
     """
 
     source: Source
@@ -66,7 +64,6 @@ class Examined:
     looks: Sequence[Asked]
     remarks: Sequence[str]
     tables: dict[str, pd.DataFrame]
-    models: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ def write_page(results: Path, examined: Examined) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"place": place, "joined": shlex.join}
+    environment.filters["place"] = place
     html = environment.get_template("examine.html").render(
         examined=examined,
         networks=[network(bench) for bench in examined.benches],

@@ -117,11 +117,15 @@ def test_predictions_are_those_of_a_plain_loop(run, predictions_only, digits, da
 
 def test_a_folder_without_classes_is_measured_against_the_networks_own_answers(run, tmp_path, capsys):
     photos(tmp_path / "mine", {f"{n}.png": (20 + n, 24) for n in range(8)})
+    (tmp_path / "out" / "tables").mkdir(parents=True)
+    for name in ("hessian.csv", "mine.csv"):  # of an earlier examination, and a file of one's own
+        (tmp_path / "out" / "tables" / name).write_text("")
     results = (
         run("resnet_micro", "vit_micro", "--images", "mine", "--image-size", "16", "--results", "out").parent / "out"
     )
     found = tables(results)
     assert sorted(found) == sorted([*UNITS, "lesion", "noise"])
+    assert [path.stem for path in (results / "tables").glob("*.csv") if path.stem not in found] == ["mine"]
     told = " ".join(capsys.readouterr().out.split())
     assert "8 images of mine" not in told
     assert "images of mine the images have no labels: lesions and noise cost agreement" in told
