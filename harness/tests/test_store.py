@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
 import threading
 import time
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from harness.errors import HarnessError
 from harness.store import Interrupted, Store
+from harness.store.tables import read_parquet, to_parquet
 
 KEY = "runs/0123456789abcdef/final"
 FILES = {"weights.safetensors": bytes(range(256)) * 40, "curve.parquet": b"curve"}
@@ -130,3 +134,22 @@ def test_a_lock_keeps_another_process_out_until_its_holder_is_killed(store):
         assert time.monotonic() - began >= 0.2
     holder.wait()
     holder.stdout.close()
+
+
+@pytest.mark.parametrize("rows", [0, 1, 5])
+def test_a_table_comes_back_to_the_last_bit_and_in_its_types(tmp_path, rows):
+    table = pd.DataFrame(
+        {
+            "role": ["resnet", "vit", "", "ö", "x"],
+            "seed": [0, 1, 2, 3, -4],
+            "l2": [True, False, True, True, False],
+            "value": [0.1, -0.0, math.inf, math.nan, 5e-324],
+            "single": np.array([0.1, -0.0, math.inf, math.nan, 1e-45], np.float32),
+        }
+    ).iloc[:rows]
+    path = tmp_path / "table.parquet"
+    path.write_bytes(to_parquet(table))
+    back = read_parquet(path)
+    pd.testing.assert_frame_equal(back, table)
+    for name in ("value", "single"):
+        assert back[name].to_numpy().tobytes() == table[name].to_numpy().tobytes()
