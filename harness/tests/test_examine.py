@@ -279,3 +279,23 @@ def test_a_ranking_of_numbers_known_beforehand():
 
 def test_every_quantity_is_of_a_probe_that_is_taken():
     assert {each.probe for each in QUANTITIES} == {look.probe for look in asked(64, 32, labelled=True)}
+
+
+def test_what_is_lost_counts_upwards():
+    """A unit or a noise that costs accuracy has a positive cost, and the network that it costs least stands first."""
+    parts = {"name": "u", "kind": "conv", "stage": 1, "depth": 0.5, "height": 4, "width": 4, "part": "conv3x3"}
+    both = (("frail", -20.0), ("sturdy", -5.0))
+    lesion = pd.concat(
+        pd.DataFrame({"role": role, "sample": [0, 1], "unit": 1, **parts, "images": 1, "accuracy": 50.0,
+                      "delta_accuracy": change})
+        for role, change in both
+    )  # fmt: skip
+    noise = pd.concat(
+        pd.DataFrame({"role": role, "sample": [0, 0, 1, 1], "frequency": [0.1, 0.9] * 2, "amplitude": 1.0, "share": 0.1,
+                      "images": 1, "accuracy": 50.0, "delta_accuracy": [0.0, change] * 2})
+        for role, change in both
+    )  # fmt: skip
+    found = {each.quantity.words: each.places for each in ranked({"lesion": lesion, "noise": noise})}
+    for words in ("lost with a unit, mean", "lost to noise of the higher frequencies, mean"):
+        assert [(each.name, each.value) for each in found[words]] == [("sturdy", 5.0), ("frail", 20.0)]
+    assert [each.value for each in found["lost to noise of the lower frequencies, mean"]] == [0.0, 0.0]
