@@ -16,7 +16,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.errors import HarnessError
@@ -24,6 +23,7 @@ from harness.probes.kinds import PROBES, ProbeKind
 from harness.report.figures import Drawing, Paper, drawings_of, pictured
 from harness.report.figures.style import GRID, INK, MUTED, ROLES, VARIABLES, figure_style
 from harness.report.tables import ABOUT
+from harness.report.templating import environment
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,9 +71,8 @@ class Plot:
         return files
 
     def _repr_html_(self) -> str:
-        environment = Environment(loader=PackageLoader("harness.report"), autoescape=True, undefined=StrictUndefined)
         variables = "; ".join(f"{name}: {value}" for name, value in colours().items())
-        return environment.get_template("plot.html").render(drawings=self.drawings, variables=Markup(variables))
+        return environment().get_template("plot.html").render(drawings=self.drawings, variables=Markup(variables))
 
 
 def draw(tables: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Plot:

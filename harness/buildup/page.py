@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.buildup.record import Record, shown
+from harness.report.templating import environment
 from harness.store.files import write_atomically
 
 if TYPE_CHECKING:
@@ -21,15 +21,9 @@ def write_page(results: Path, record: Record) -> Path:
     Raises:
         HarnessError: it cannot be written.
     """
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("harness.buildup"), PackageLoader("harness.report")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"placement": shown}
-    html = environment.get_template("buildup.html").render(record=record, figures=_figures(record))
+    pages = environment("harness.buildup")
+    pages.filters |= {"placement": shown}
+    html = pages.get_template("buildup.html").render(record=record, figures=_figures(record))
     path = results / "buildup.html"
     write_atomically(path, html.encode())
     return path

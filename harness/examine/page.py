@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
 from harness.examine.measure import Asked, Bench
 from harness.examine.pictures import Source
 from harness.examine.ranking import Place, Quantity, ranked
@@ -19,6 +17,7 @@ from harness.report.cells import Table
 from harness.report.figures import Drawing, drawings_of, pictured
 from harness.report.numbers import fixed
 from harness.report.tables import TableError
+from harness.report.templating import environment
 from harness.store.files import write_atomically
 
 if TYPE_CHECKING:
@@ -96,15 +95,9 @@ def write_page(results: Path, examined: Examined) -> Path:
     Raises:
         HarnessError: it cannot be written.
     """
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("harness.examine"), PackageLoader("harness.report")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["place"] = place
-    html = environment.get_template("examine.html").render(
+    pages = environment("harness.examine")
+    pages.filters["place"] = place
+    html = pages.get_template("examine.html").render(
         examined=examined,
         networks=[network(bench) for bench in examined.benches],
         rankings=ranked(examined.tables),

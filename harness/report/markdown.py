@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from harness.plan.catalogue import Catalogue
 from harness.report.cells import SIGNS
 from harness.report.headlines import Headline, answer, headlines, judged, lean, networks, seeds, shared
 from harness.report.numbers import fixed
 from harness.report.picture import RANDOM, legend, name, on_several, picture
 from harness.report.summary import Summary, distinct
+from harness.report.templating import environment
 from harness.store.files import write_atomically
 
 AGAINST = ("contradicted", "disagrees", "negligible", "error")
@@ -31,13 +30,11 @@ def write_summary(results: Path, summary: Summary, catalogue: Catalogue) -> None
 
 def markdown(summary: Summary, catalogue: Catalogue) -> str:
     """The whole page."""
-    environment = Environment(
-        loader=PackageLoader("harness.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["plain"] = plain
+    pages = environment(markup=False)
+    pages.filters["plain"] = plain
     several, found = on_several(summary), headlines(summary)
     marks = [each for headline in found for each in headline.marks]
-    return environment.get_template("summary.md").render(
+    return pages.get_template("summary.md").render(
         summary=summary,
         answer=answer(summary),
         headlines=[(headline, marked(headline, several=several)) for headline in found],

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from harness.errors import HarnessError
 from harness.plan.catalogue import Catalogue
 from harness.report import headlines as front
@@ -17,6 +15,7 @@ from harness.report.headlines import Mark, mark
 from harness.report.links import anchor
 from harness.report.markdown import plain
 from harness.report.summary import Summary, summarise
+from harness.report.templating import environment
 from harness.store.files import write_atomically
 
 
@@ -55,15 +54,13 @@ def write_matrix(folder: Path, sets: Sequence[Path], catalogue: Catalogue) -> Pa
     names = [column.summary.folder for column in columns]
     if len(set(names)) < len(names):
         raise HarnessError(f"result sets side by side have names of their own; found {', '.join(names)}")
-    environment = Environment(
-        loader=PackageLoader("harness.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"plain": plain, "verdict": badge, "sign": SIGNS.__getitem__, "anchor": anchor}
+    pages = environment(markup=False)
+    pages.filters |= {"plain": plain, "verdict": badge, "sign": SIGNS.__getitem__, "anchor": anchor}
     said = {"columns": columns, "groups": groups(columns), "front": front, "catalogue": catalogue}
-    write_atomically(folder / "verdicts.md", environment.get_template("verdicts.md").render(said).encode())
-    environment.autoescape = True
+    write_atomically(folder / "verdicts.md", pages.get_template("verdicts.md").render(said).encode())
+    pages.autoescape = True
     path = folder / "verdicts.html"
-    write_atomically(path, environment.get_template("verdicts.html").render(said).encode())
+    write_atomically(path, pages.get_template("verdicts.html").render(said).encode())
     return path
 
 

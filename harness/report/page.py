@@ -7,7 +7,6 @@ import shlex
 from functools import partial
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.judging.evidence import Control, Effect
@@ -25,6 +24,7 @@ from harness.report.questions import questions
 from harness.report.shown import drawings, figures
 from harness.report.signature import signatures
 from harness.report.summary import Summary
+from harness.report.templating import environment
 from harness.store.files import write_atomically
 
 MEANINGS = {
@@ -64,22 +64,16 @@ def write_page(results: Path, summary: Summary, catalogue: Catalogue, title: str
     Raises:
         HarnessError: the page cannot be written.
     """
-    environment = Environment(
-        loader=PackageLoader("harness.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"interval": numbers.interval, "replicates": numbers.replicates, "plain": exact_plain}
-    environment.filters |= {"value": exact_value, "percent": numbers.percent, "duration": numbers.duration}
-    environment.filters |= {"anchor": anchor, "verdict": badge, "forest": forest, "sign": SIGNS.__getitem__}
-    environment.filters |= {"prose": numbers.prose, "accuracy": lambda percent: numbers.fixed(percent, 1)}
-    environment.filters |= {"scaled": on_the_papers_scale}
-    environment.filters |= {"test": partial(test_link, results, summary.root)}
+    pages = environment()
+    pages.filters |= {"interval": numbers.interval, "replicates": numbers.replicates, "plain": exact_plain}
+    pages.filters |= {"value": exact_value, "percent": numbers.percent, "duration": numbers.duration}
+    pages.filters |= {"anchor": anchor, "verdict": badge, "forest": forest, "sign": SIGNS.__getitem__}
+    pages.filters |= {"prose": numbers.prose, "accuracy": lambda percent: numbers.fixed(percent, 1)}
+    pages.filters |= {"scaled": on_the_papers_scale}
+    pages.filters |= {"test": partial(test_link, results, summary.root)}
     draw_ahead(results, summary, catalogue)
     drawn = Drawn(results)
-    html = environment.get_template("report.html").render(
+    html = pages.get_template("report.html").render(
         title=title,
         summary=summary,
         meanings=MEANINGS,

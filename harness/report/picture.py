@@ -10,11 +10,10 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from harness.report.cells import SIGNS
 from harness.report.headlines import Mark, answer, headlines
 from harness.report.summary import OUTCOMES, Summary, distinct
+from harness.report.templating import environment
 
 WIDTH, EDGE = 760, 16  # px
 TITLES = 264  # of the column of headlines
@@ -49,18 +48,12 @@ class Row:
 
 def picture(summary: Summary) -> str:
     """The SVG."""
-    environment = Environment(
-        loader=PackageLoader("harness.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    pages = environment()
     found = list(rows(summary))
     below = found[-1].y + found[-1].height
     marks = [mark for headline in headlines(summary) for mark in headline.marks]
     random = [f"{RANDOM} random weights show it as well"] if any(mark.untrained for mark in marks) else []
-    return environment.get_template("summary.svg").render(
+    return pages.get_template("summary.svg").render(
         answer=answer(summary), rows=found, width=WIDTH, height=below + LINE + EDGE, edge=EDGE, line=LINE, tile=TILE,
         titles=TITLES, legend="   ".join(legend(marks) + random), below=below + LINE,
     )  # fmt: skip
