@@ -175,9 +175,8 @@ def deviation(values: Sequence[float], step: float) -> float:
     A count out of N is known to 1/N. Seeds that happen to agree are then no proof that seeds do not matter: rounding
     alone has the standard deviation step / √12 (Sheppard 1897).
     """
-    import numpy as np
-
-    return max(float(np.std(values, ddof=1)), step / math.sqrt(12))
+    n, mean = len(values), sum(values) / len(values)
+    return max(math.dist(values, [mean] * n) / math.sqrt(n - 1), step / math.sqrt(12))
 
 
 def of_difference(one: Error, other: Error) -> Error:
