@@ -142,7 +142,7 @@ def test_ours(benchmark, tmp_path, device, model, batch_size, precision):
 @pytest.mark.parametrize(("device", "model", "batch_size"), CASES)
 def test_plain_loop(benchmark, device, model, batch_size):
     run = run_of(model, batch_size)
-    network = build_model(run, INFO).to(device).train()
+    network = build_model(run, INFO).to(device, memory_format=torch.contiguous_format).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=run.recipe.learning_rate, weight_decay=0.05)
     _, *rest = create_transform(
         32,
@@ -183,7 +183,7 @@ def test_plain_loop(benchmark, device, model, batch_size):
 @pytest.mark.parametrize(("device", "model"), EVALUATED)
 def test_evaluation(benchmark, device, model):
     """From the resident test images to a table with a row an image, in fp32, as every claim about accuracy has it."""
-    network = build_model(run_of(model, PROBE_BATCH), INFO).to(device, memory_format=torch.channels_last)
+    network = build_model(run_of(model, PROBE_BATCH), INFO).to(device)
     split = load(data(PROBE_BATCH, device).test, INFO, torch.device(device))
     benchmark.pedantic(lambda: prediction(network, split.batches(PROBE_BATCH)), rounds=3, warmup_rounds=1)
     if benchmark.stats:
@@ -228,7 +228,7 @@ def seconds_of_plain(*case):
     device, recipe = prepare("cpu"), run.recipe
     began = time.process_time()
     split = load(dataset.train, dataset.info, device)
-    network = build_model(run, dataset.info).train()
+    network = build_model(run, dataset.info).to(memory_format=torch.contiguous_format).train()
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, foreach=False
     )

@@ -21,6 +21,7 @@ from harness.training import checkpoint
 from harness.training.batch import training_batches
 from harness.training.compiled import CUDA_GRAPHS, compiled, is_worthwhile
 from harness.training.group import ALONE, Group
+from harness.training.layout import channels_last, channels_last_if_it_can
 from harness.training.load import load
 from harness.training.memory import keep_freed_memory
 from harness.training.pretrained import check_standardisation
@@ -34,7 +35,7 @@ CURVE = ["epoch", "images", "learning_rate", "loss", "accuracy", "seconds"]
 
 
 def build_model(run: Run, info: DatasetInfo) -> nn.Module:
-    """The untrained network of a run: the same weights for the same seed.
+    """The untrained network of a run: the same weights for the same seed, with channels last where it works so.
 
     Raises:
         HarnessError: no such model, or arguments that it does not take.
@@ -56,7 +57,9 @@ def build_model(run: Run, info: DatasetInfo) -> nn.Module:
         raise HarnessError(f"{run.model} for {info.title}: {error}") from error
     if run.model.overrides.get("pretrained"):
         check_standardisation(model, info)
-    return model
+    if "/" in run.model.name:  # not of this project
+        return channels_last_if_it_can(model, (info.channels, info.image_size, info.image_size))
+    return channels_last(model)
 
 
 def train(
@@ -98,9 +101,7 @@ def train(
     if not missing:
         return
     first, last = ((recipe.warmup_epochs + epoch) * steps_per_epoch for epoch in (missing[0], missing[-1]))
-    # Convolutions are faster with channels last, on CPU and GPU; crop_and_flip leaves the images that way.
     model = build_model(run, dataset.info).to(device)
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     parameters = list(model.parameters())  # once: finding them takes half as long as clipping them
     optimizer = make_optimizer(recipe, parameters)
     augmenter = torch.Generator(device).manual_seed(subseed(run.seed, "augment"))
