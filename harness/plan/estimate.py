@@ -42,14 +42,13 @@ class Speeds:
 
     def of_probes(self, run: Run, requests: Iterable[ProbeRequest], profile: Profile) -> float | None:
         """Seconds that measurements take; None where there is nothing to go by for one of them."""
+        network, usual = (str(run.model), run.dataset), self.of_training(run, profile, 1)
         seconds = 0.0
         for request in requests:
-            done = work(request, run)
-            pace = self.probes.get((str(run.model), run.dataset, request.probe))
-            own = self.of_training(run, profile, 1) if pace is None else pace
-            if own is None:
+            pace = self.probes.get((*network, request.probe), usual)
+            if pace is None:
                 return None
-            seconds += done * own
+            seconds += work(request, run) * pace
         return seconds
 
 
