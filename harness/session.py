@@ -26,7 +26,7 @@ from harness.judging.trial import Test, Trial, controlled
 from harness.judging.verdict import seeds_to_decide
 from harness.judging.weigh import too_small
 from harness.plan.case import Case
-from harness.plan.catalogue import Catalogue
+from harness.plan.catalogue import Catalogue, Rule
 from harness.plan.describe import costs, describe, duration
 from harness.plan.estimate import Speeds, finish_times, reached
 from harness.plan.job import Job
@@ -102,7 +102,7 @@ class Session:
             claim = self.catalogue[case.claim]
             self._trials[key] = Trial(
                 claim,
-                claim.rule(case.part),
+                self._rule(case),
                 case.probes,
                 test,
                 lambda seeds, untrained: self._tables(case, seeds, untrained=untrained),
@@ -114,7 +114,10 @@ class Session:
     def _tables(self, case: Case, seeds: int, *, untrained: bool) -> FromStore:
         case = self._on_its_data(case).at(seeds)
         fingerprint = self.fingerprints.get(case.dataset, "")
-        return FromStore(case.control if untrained else case, fingerprint, self.store)
+        return FromStore(case.control_for(self._rule(case)) if untrained else case, fingerprint, self.store)
+
+    def _rule(self, case: Case) -> Rule:
+        return self.catalogue[case.claim].rule(case.part)
 
     def looks(self, case: Case) -> list[Look]:
         """Those that may be taken."""
@@ -125,17 +128,15 @@ class Session:
         wanted = []
         for case, look in cases:
             if case.dataset in self.fingerprints:
-                rule = self.catalogue[case.claim].rule(case.part)
-                there = self._on_its_data(case)
-                wanted += [there.at(look.seeds), there.control.at(controlled(rule, look))]
+                rule, there = self._rule(case), self._on_its_data(case)
+                wanted += [there.at(look.seeds), there.control_for(rule).at(controlled(rule, look))]
         return make_plan(wanted, self.fingerprints, self.store, self.speeds)
 
     def _complete(self, case: Case, look: Look) -> bool:
         key = case.claim, case.name, look
         if key not in self._done:
-            rule = self.catalogue[case.claim].rule(case.part)
             trained = self._tables(case, look.seeds, untrained=False)
-            control = self._tables(case, controlled(rule, look), untrained=True)
+            control = self._tables(case, controlled(self._rule(case), look), untrained=True)
             if not (trained.complete() and control.complete()):
                 return False
             self._done.add(key)
@@ -297,7 +298,7 @@ class Session:
 
     def out_of_scope(self, case: Case) -> PremiseRecord | None:
         """The premise that fails before anything is trained."""
-        return too_small(self.catalogue[case.claim].rule(case.part), case.dataset) if case.roles else None
+        return too_small(self._rule(case), case.dataset) if case.roles else None
 
     def _deadline(self) -> float | None:
         budget = self.options.budget

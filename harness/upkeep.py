@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.judging.again import ClaimTest
 from harness.plan.case import expand
+from harness.plan.catalogue import Catalogue
 from harness.plan.profile import Profile
 from harness.plan.run import TOLD, Run
 from harness.store import Interrupted, Store
@@ -75,7 +76,9 @@ def size(folder: Path) -> int:
         return 0
 
 
-def wanted_by(profile: Profile, tests: Mapping[tuple[str, str | None], ClaimTest], store: Store) -> set[str]:
+def wanted_by(
+    profile: Profile, tests: Mapping[tuple[str, str | None], ClaimTest], catalogue: Catalogue, store: Store
+) -> set[str]:
     """The weights that measurements are still to be made of which this profile's claims want, up to its last look; and
     the folders of their runs.
     """
@@ -86,7 +89,8 @@ def wanted_by(profile: Profile, tests: Mapping[tuple[str, str | None], ClaimTest
     for (claim, part), test in tests.items():
         for case in expand(claim, part, test.roles, test.probes, profile)[0]:
             whole = case.at(profile.allowed_looks[-1]) if case.roles else case
-            for fingerprint, which in product(fingerprints.get(case.dataset, ()), (whole, whole.control)):
+            control = whole.control_for(catalogue[claim].rule(part))
+            for fingerprint, which in product(fingerprints.get(case.dataset, ()), (whole, control)):
                 for run, requests in which.runs(fingerprint):
                     missing = [request for request in requests if store.read(request.key(run.run_id)) is None]
                     keys |= {run.weights_key(request.epoch) for request in missing}

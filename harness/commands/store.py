@@ -38,8 +38,9 @@ def keep(arguments: argparse.Namespace) -> None:
     if arguments.upkeep == "strip":
         wanted = None
         if arguments.profiles:
-            tests = load_tests(catalogue().path.parent)
-            wanted = set().union(*(wanted_by(load_profile(name), tests, store) for name in arguments.profiles))
+            claims = catalogue()
+            tests = load_tests(claims.path.parent)
+            wanted = set().union(*(wanted_by(load_profile(name), tests, claims, store) for name in arguments.profiles))
         gone = strip(store, wanted)
         print(f"removed {gone.count:,} weights and states, {gone.bytes / 1e6:,.1f} MB")
     elif arguments.upkeep == "take":

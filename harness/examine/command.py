@@ -139,6 +139,7 @@ def bench(subject: Subject, source: Source, wish: Wish, device: torch.device) ->
     Raises:
         HarnessError: it cannot be built for them, or its blocks are not known.
     """
+    from harness.training.layout import channels_last_if_it_can
     from models import anatomy
 
     how = expected(subject)
@@ -156,7 +157,7 @@ def bench(subject: Subject, source: Source, wish: Wish, device: torch.device) ->
         std=std,
     )
     try:
-        model = subject.build(info).to(device)
+        model = channels_last_if_it_can(subject.build(info), (channels, side, side)).to(device)
         anatomy(model)
     except UnknownAnatomy as error:
         raise HarnessError(f"{subject.name}: {error}\n{REGISTER}") from error

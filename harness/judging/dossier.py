@@ -81,7 +81,7 @@ class Dossier:
         asked = list(case.probes)
         others = [probe for probe in case.all_probes if probe not in asked]
         trained = dossier._tables(case)
-        control = dossier._tables(case.at(controlled(self.rule, look)).control)
+        control = dossier._tables(case.at(controlled(self.rule, look)).control_for(self.rule))
         return dossier._write(
             judged.verdict,
             judged.reason,

@@ -73,8 +73,7 @@ def simulated(claim: Claim, rule: Rule, draw: Draw, looks: tuple[int, ...]) -> J
     def source(seeds: int, untrained: bool) -> Nothing:
         return Nothing(range(seeds), untrained)
 
-    compared = any(effect.trained for effect in rule.effects)
-    trial = Trial(claim, rule, (), test, source, looks, has_control=compared)
+    trial = Trial(claim, rule, (), test, source, looks, has_control=rule.compares)
     return trial.judged(trial.settled(sequence(looks)))
 
 

@@ -86,4 +86,4 @@ class Trial:
 
 def controlled(rule: Rule, look: Look) -> int:
     """Seeds of the control: the first look's tell what random weights do, unless the rule compares with each seed's."""
-    return look.seeds if any(effect.trained for effect in rule.effects) else look.of[0]
+    return look.seeds if rule.compares else look.of[0]

@@ -10,6 +10,7 @@ from itertools import product
 from harness.data.catalogue import dataset_info
 from harness.errors import HarnessError
 from harness.plan.cast import Player, player, roles_of, untrained
+from harness.plan.catalogue import Rule
 from harness.plan.profile import Profile
 from harness.plan.run import ModelSpec, Run, source_of
 from harness.plan.study import Point, Study
@@ -34,6 +35,7 @@ class Case:
         untrained: whether its networks keep the weights they begin with.
         others: whether they are of other seeds than those of a case usually are: the control of what is untrained
             itself.
+        glance: whether a part of the samples is enough: what is measured is shown, and has no part in a verdict.
         available: training images that are there; None as long as that is unknown, or as many as were published.
     """
 
@@ -48,6 +50,7 @@ class Case:
     repeats: int
     untrained: bool = False
     others: bool = False
+    glance: bool = False
     available: int | None = None
 
     def given(self, train_images: int) -> Case:
@@ -97,6 +100,10 @@ class Case:
         """The same case on untrained networks: of the same seeds, or of others if it is untrained itself."""
         return replace(self, untrained=True, others=self.untrained)
 
+    def control_for(self, rule: Rule) -> Case:
+        """The control that this rule of the case's claim needs: all of it only where its networks are compared with."""
+        return replace(self.control, glance=not rule.compares)
+
     @cached_property
     def all_probes(self) -> tuple[Wanted, ...]:
         """What its test asks for, and, wherever it looks at a network, whether that one has learned."""
@@ -112,13 +119,17 @@ class Case:
     def _test_images(self) -> int:
         return self.profile.images.test or dataset_info(self.dataset).test_images
 
+    def _train_images(self, role: str) -> int | None:
+        """None for all."""
+        return self.profile.train_images(self.players[role].share, self.dataset, self.available)
+
     def run(self, role: str, seed: int, fingerprint: str) -> Run:
         playing = self.players[role]
         return Run(
             model=playing.model,
             dataset=self.dataset,
             fingerprint=fingerprint,
-            train_images=self.profile.train_images(playing.share, self.dataset, self.available),
+            train_images=self._train_images(role),
             recipe=playing.recipe,
             seed=seed,
             source=source_of(playing.model),
@@ -126,7 +137,8 @@ class Case:
 
     def request(self, role: str, probe: Wanted, seed: int) -> ProbeRequest:
         """A probe of the case as it is asked of this role's runs: an epoch is counted in their own recipe."""
-        return probe.request(self.profile, self.players[role], seed)
+        request = probe.request(self.profile, self.players[role], seed)
+        return request.at_a_glance(self.dataset, self._train_images(role)) if self.glance else request
 
     def requests(self, role: str, seed: int) -> list[ProbeRequest]:
         """All that is measured of this role's run with that seed."""

@@ -102,6 +102,11 @@ class Rule(Entry):
     premises: list[Premise] = []
     least_image: int = 0
 
+    @property
+    def compares(self) -> bool:
+        """Whether networks with random weights have a part in the verdict: else their effects are only shown."""
+        return any(effect.trained for effect in self.effects)
+
     def measured(self, names: Iterable[str]) -> list[EffectRule]:
         """The effects of these names, in the order of the rule; those of one for each in the order of the names."""
         there = list(dict.fromkeys(names))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TypeVar
 
-from harness.data import dataset_info
 from harness.plan.profile import Profile
 from harness.plan.run import FINISHED, TOLD, Run
 from harness.plan.wanted import ProbeRequest
@@ -54,12 +53,7 @@ class Speeds:
 
 def work(request: ProbeRequest, run: Run) -> float:
     """What a measurement does, in images of a training step."""
-    info, parameters = dataset_info(run.dataset), request.parameters
-    kind = PROBES[request.probe]
-    all_images = run.train_images or info.train_images
-    if kind.split == "test":
-        all_images = request.held_out or request.test_images or info.test_images
-    return (getattr(parameters, "images", None) or all_images) * kind.work(parameters)
+    return request.images(run.dataset, run.train_images) * PROBES[request.probe].work(request.parameters)
 
 
 def measured_speeds(store: Store) -> Speeds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny
 
+from harness.data.catalogue import dataset_info
 from harness.errors import HarnessError, nearest
 from harness.probes.common.declaration import DRAWS
 from harness.probes.kinds import PROBES, Parameters
@@ -17,6 +19,9 @@ from harness.store.identity import short_digest
 if TYPE_CHECKING:
     from harness.plan.cast import Player
     from harness.plan.profile import Profile
+
+
+GLANCE = 4  # one of so many samples is enough to see what is only shown
 
 
 class ProbeRequest(BaseModel):
@@ -41,6 +46,22 @@ class ProbeRequest(BaseModel):
         """Rebuild a request from its JSON, whose parameters are those of the probe it names."""
         parameters = PROBES[plain["probe"]].parameters.model_validate(plain["parameters"])
         return cls.model_validate({**plain, "parameters": parameters})
+
+    def images(self, dataset: str, train_images: int | None) -> int:
+        """How many it looks at, of a network that learns from so many; None for all."""
+        info = dataset_info(dataset)
+        of_test = self.held_out or self.test_images or info.test_images
+        there = of_test if PROBES[self.probe].split == "test" else train_images or info.train_images
+        return getattr(self.parameters, "images", None) or there
+
+    def at_a_glance(self, dataset: str, train_images: int | None) -> ProbeRequest:
+        """The same on a part of the images, to show something: in whole mini-batches where these are its samples."""
+        kind, images = PROBES[self.probe], self.images(dataset, train_images)
+        if kind.clocked:  # a smaller batch has another speed
+            return self
+        batch = min(getattr(self.parameters, "batch_size", 1), images) if kind.sample == "mini-batch" else 1
+        few = batch * math.ceil(images / (GLANCE * batch))
+        return self.model_copy(update={"parameters": self.parameters.model_copy(update={"images": few})})
 
     def key(self, run_id: str) -> str:
         """Where the table of this measurement of that run is kept."""

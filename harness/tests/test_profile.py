@@ -336,6 +336,32 @@ def test_whether_a_network_has_learned_is_measured_wherever_it_is_looked_at(prof
     assert large.all_probes[1] == wanted("prediction", images=1000)
 
 
+@pytest.mark.parametrize(
+    ("changes", "probe", "images"),
+    [
+        ("", "prediction", 90),
+        ("[images]\ntest = 50", "prediction", 13),
+        ("[probes.hessian]\nimages = 96", "hessian", 32),
+        ("[probes.hessian]\nimages = 16", "hessian", 16),
+        ("[probes.landscape]\nimages = 48", "landscape", 12),
+        ("[images]\ntrain = 80", "fit", 20),
+        ("", "throughput", 96),
+    ],
+)
+def test_what_random_weights_show_is_seen_on_a_part_of_the_samples_unless_a_rule_compares_with_them(
+    changes, probe, images, profile
+):
+    (case, _), _ = expand("F1", None, ["vit"], [probe], profile(GOOD + changes))
+    claims = load_catalogue(CATALOGUE)
+    compares, shows = claims["F4"].rule(None), claims["L4"].rule(None)
+    assert (compares.compares, shows.compares) == (True, False)
+    (asked,) = case.control.requests("vit", 0)
+    assert case.control_for(compares).requests("vit", 0) == [asked]
+    (fewer,) = case.control_for(shows).requests("vit", 0)
+    assert fewer.images("digits", case.run("vit", 0, "").train_images) == images
+    assert fewer.model_copy(update={"parameters": asked.parameters}) == asked
+
+
 def test_a_role_nobody_plays_makes_no_case(profile):
     assert expand("F3", None, ["vit", "swin"], ["fourier"], profile()) == ([], ["model for role swin"])
 

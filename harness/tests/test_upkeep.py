@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from harness.errors import HarnessError
 from harness.judging.again import ClaimTest
 from harness.plan.case import expand
 from harness.plan.cast import Player
+from harness.plan.catalogue import load_catalogue
 from harness.plan.estimate import measured_speeds
 from harness.plan.job import Job
 from harness.plan.plan import make_plan
@@ -143,12 +145,13 @@ def test_what_a_profile_has_still_to_measure_is_kept(store, digits, tmp_path):
         early, late = case.requests("vit", seed)
         compute(Job(run, (early, late)[: seed + 1], training=True, wanted=(0, None)), store)
     first, second = case.run("vit", 0, digits.fingerprint), run
-    wants = wanted_by(profile, {("F1", None): test}, store)
+    claims = load_catalogue(Path(__file__).parents[2] / "claims" / "catalogue.toml")
+    wants = wanted_by(profile, {("F1", None): test}, claims, store)
     assert first.weights_key(None) in wants
     assert not wants & {first.weights_key(0), *map(second.weights_key, (0, None)), second.folder}
     assert strip(store, wants).count == 3
     assert missing_weights(store, first, [0, None]) == [0]
-    assert wanted_by(profile, {}, store) == set()
+    assert wanted_by(profile, {}, claims, store) == set()
 
 
 def test_the_command_says_what_is_there_and_what_went(store, measured, asked, monkeypatch, capsys):
