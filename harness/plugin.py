@@ -215,12 +215,16 @@ def claim(request: pytest.FixtureRequest) -> Effects | None:
         look = session.look(request.param, test)
     except (NotRun, HarnessError) as reason:
         failure = reason
+    if isinstance(failure, HarnessError):
+        _record(request.node, dossier.not_run(str(failure), fault=True))
+        pytest.fail(str(failure), pytrace=False)
     if failure is not None:
-        fault = isinstance(failure, HarnessError)
-        _record(request.node, dossier.not_run(str(failure), fault=fault))
-        if fault:
-            pytest.fail(str(failure), pytrace=False)
-        request.node.stash[NOT_RUN] = f"not run: {failure}"
+        said = f"not run: {failure}"
+        if earlier := dossier.earlier():
+            said += f"; the verdict of {earlier.provenance.started[:10]} stays: {earlier.spoken}"
+        else:
+            _record(request.node, dossier.not_run(str(failure)))
+        request.node.stash[NOT_RUN] = said
         return None
     trial = session.trial(request.param, test)
     request.node.stash[TRIAL] = trial, look

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from harness.errors import HarnessError
 from harness.judging.deviations import deviations
 from harness.judging.evidence import (
     CaseRecord,
@@ -21,6 +22,8 @@ from harness.judging.evidence import (
     Provenance,
     RuleRecord,
     Verdict,
+    evidence_path,
+    read_evidence,
     write_evidence,
 )
 from harness.judging.learned import LEARNED_COLUMNS
@@ -99,6 +102,17 @@ class Dossier:
     def not_run(self, reason: str, *, fault: bool = False) -> Evidence:
         """That there is no verdict, and why; whether that is a fault of the harness."""
         return self._write("not run", reason, [], fault=fault)
+
+    def earlier(self) -> Evidence | None:
+        """The verdict that another session left in this folder, on the same runs and by the same rule."""
+        try:
+            found = read_evidence(evidence_path(self.ground.results, self.case.claim, self.case.name))
+        except (HarnessError, FileNotFoundError):
+            return None
+        data = self.ground.fingerprints.get(self.case.dataset, found.provenance.dataset_fingerprint)
+        runs = {run.run_id for run, _ in self.case.runs(data)}
+        same = found.rule.sha256 == self.rule.sha256 and runs <= set(found.provenance.run_ids)
+        return found if same and found.verdict != "not run" else None
 
     @property
     def rule(self) -> Rule:

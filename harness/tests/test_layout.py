@@ -54,6 +54,16 @@ def test_a_network_gets_the_layout_that_it_can_work_with_and_says_the_same(flatt
         torch.testing.assert_close(laid_out(given), expected)
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_weights_that_are_made_of_others_are_no_obstacle():
+    """Such a network cannot be copied."""
+    model = Flattens(torch.nn.Flatten())
+    model.convolution = torch.nn.utils.weight_norm(model.convolution)
+    images = torch.randn(2, 3, 8, 8)
+    expected = model(images)
+    torch.testing.assert_close(channels_last_if_it_can(model, (3, 8, 8))(images), expected)
+
+
 @pytest.mark.parametrize("name", ["resnet_micro", "timm/resnet18"])
 def test_what_can_has_its_channels_last(name, make_run, digits):
     assert is_channels_last(build_model(make_run(name, stochastic_depth=0.0), digits.info))

@@ -481,6 +481,20 @@ def test_a_budget_that_is_too_short_stops_in_order_and_the_same_command_continue
     session(store=tmp_path / "store").assert_outcomes(passed=1)
 
 
+def test_a_stop_takes_no_verdict_away_that_was_there(session, pytester, tmp_path):
+    """Whoever judges again with an empty store, and stops, has what an earlier session found; not so of other runs."""
+    whole = session().evidence
+    result = session("--budget", "0s", "-rs", store=tmp_path / "empty")
+    result.assert_outcomes(skipped=1)
+    day = whole["provenance"]["started"][:10]
+    result.stdout.fnmatch_lines([f"*not run: stopped before *; the verdict of {day} stays: *"])
+    assert result.evidence == whole
+    path = pytester.path / "results" / "tiny" / "evidence" / "F1" / "digits.json"
+    other = {**whole["provenance"], "run_ids": whole["provenance"]["run_ids"][:-1]}
+    path.write_text(json.dumps({**whole, "provenance": other}))
+    assert session("--budget", "0s", store=tmp_path / "empty").evidence["verdict"] == "not run"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_in_order(pytester, project, tmp_path, number):
     (pytester.path / "tiny.toml").write_text(PROFILE.replace("epochs = 1", "epochs = 2000"))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
+
+from models.units.survey import undisturbed
 
 
 def channels_last(model: nn.Module) -> nn.Module:
@@ -21,14 +21,13 @@ def channels_last_if_it_can(model: nn.Module, shape: tuple[int, int, int]) -> nn
     Args:
         shape: channels, height and width of its images.
     """
-    tried = channels_last(copy.deepcopy(model)).eval()
     try:
-        with torch.no_grad():
-            tried(torch.zeros(2, *shape))
+        with torch.no_grad(), undisturbed(channels_last(model)):
+            model(torch.zeros(2, *shape))
     except RuntimeError:
+        model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing in torch's stubs
         model.register_forward_pre_hook(_as_ever)
-        return model
-    return channels_last(model)
+    return model
 
 
 def _as_ever(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
