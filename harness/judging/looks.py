@@ -41,6 +41,14 @@ class Look:
         """Of the two-sided intervals of this look."""
         return levels(self.of)[self.number]
 
+    def error(self, tests: int) -> float:
+        """One-sided, of each of so many tests that share the error of all looks (Bonferroni).
+
+        Less than the look's own error divided among them: what is rare at one look is rarer still at two, so that rare
+        errors of several looks add up.
+        """
+        return (1 - levels(self.of, ERROR / tests)[self.number]) / 2
+
     @property
     def next(self) -> Look | None:
         return None if self.is_last else Look(self.of[self.number + 1], self.of)
@@ -56,16 +64,17 @@ def sequence(seeds: Sequence[int]) -> list[Look]:
 
 
 @cache
-def levels(seeds: tuple[int, ...]) -> tuple[float, ...]:
-    """The level of each look's two-sided interval, so that all of them together have 1 - ERROR.
+def levels(seeds: tuple[int, ...], error: float = ERROR) -> tuple[float, ...]:
+    """The level of each look's two-sided interval, so that all of them together have 1 - error.
 
     Args:
         seeds: behind each look, rising. A single look has 95 %.
+        error: over all looks together, two-sided.
     """
     from scipy.special import ndtr  # scipy.stats takes a second to import
 
     shares = [count / seeds[-1] for count in seeds]
-    return tuple(1 - 2 * float(ndtr(-bound)) for bound in boundaries(shares, [ERROR * share for share in shares]))
+    return tuple(1 - 2 * float(ndtr(-bound)) for bound in boundaries(shares, [error * share for share in shares]))
 
 
 def boundaries(shares: Sequence[float], spent: Sequence[float]) -> list[float]:

@@ -25,14 +25,13 @@ def judge(effects: Sequence[Effect], premises: Sequence[PremiseRecord], look: Lo
     if failing := [premise for premise in premises if not premise.holds]:
         return "out of scope", unmet(failing)
     deciding = [effect for effect in effects if effect.decides]
-    error = (1 - look.level) / 2
     if all(effect.low is not None and effect.low > effect.null for effect in deciding):
         several = "s of all deciding effects lie" if len(deciding) > 1 else " of the deciding effect lies"
         return "reproduced", f"The interval{several} above the null ({'; '.join(map(shown, deciding))})."
     # What untrained networks show as well is a property of the architecture, and contradicts nothing.
     own = [effect for effect in deciding if not effect.against_untrained]
     # The smallest of several p-values has to pass Holm's first step; how many others do turns no verdict.
-    corrected = error / len(own)
+    corrected = look.error(len(own))
     for effect in sorted(own, key=lambda effect: chance(effect.below)):
         if chance(effect.below) < corrected:
             return "contradicted", f"{shown(effect)} lies below {effect.null:g}."

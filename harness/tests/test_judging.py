@@ -255,6 +255,21 @@ def test_all_looks_together_err_as_often_as_they_may():
     assert np.logical_or.reduce(outside).mean() == pytest.approx(0.05, abs=0.002)
 
 
+@pytest.mark.parametrize("tests", [1, 2, 5])
+def test_several_tests_share_the_error_of_all_looks(tests):
+    seeds = np.array((3, 5, 8, 13))
+    looks = sequence((3, 5, 8, 13))
+    of_means = stats.multivariate_normal(cov=np.sqrt(np.minimum.outer(seeds, seeds) / np.maximum.outer(seeds, seeds)))
+
+    def crossed(errors):
+        return 1 - of_means.cdf(stats.norm.isf(errors), rng=np.random.default_rng(0))
+
+    assert crossed([look.error(tests) for look in looks]) == pytest.approx(0.025 / tests, rel=0.005)
+    # Divided look by look the errors would add up to more.
+    divided = crossed([(1 - look.level) / 2 / tests for look in looks])
+    assert divided == pytest.approx(0.025, rel=0.005) if tests == 1 else divided > 1.03 * 0.025 / tests
+
+
 # --- verdicts -----------------------------------------------------------------------------------------------------
 
 
