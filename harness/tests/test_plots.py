@@ -15,10 +15,7 @@ from harness import plots
 from harness.errors import HarnessError
 from harness.probes.kinds import PROBES
 from harness.report.figures.style import VARIABLES
-from harness.report.tables import TableError
 from models import create_model
-
-WITHOUT_FIGURE = {"throughput"}
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +40,6 @@ def tables():
 @pytest.mark.parametrize("probe", sorted(PROBES))
 def test_a_probes_table_is_known_and_drawn(tables, probe):
     assert plots.probe_of(tables[probe]) == probe
-    if probe in WITHOUT_FIGURE:
-        with pytest.raises(TableError, match=f"no figure for the probe '{probe}'"):
-            plots.draw(tables[probe])
-        return
     plot = plots.draw({"one": tables[probe], "other": tables[probe]})
     assert plot.figures
     shown = plot._repr_html_()

@@ -26,6 +26,7 @@ from harness.report.numbers import fixed, plain
 
 LEAST = 3  # points of a course
 LONGEST_LINE = 58  # letters of a legend
+FAR = 5  # courses between two of them
 CLOSEST = 0.1  # of the axis, between two of its labels
 
 Study = dict[str, dict[str, Point]]  # role that is varied -> role -> its point
@@ -88,7 +89,7 @@ def published(study: Study, name: str, measure: Measure, paper: Paper) -> list[S
 
 
 def course_panels(values: pd.DataFrame, name: str, study: Study, measure: Measure, paper: Paper) -> list[Panel]:
-    """One, or two where the paper's values need an axis of their own, or stand at none of our places."""
+    """One, or two where the paper's values need an axis of their own, lie far from ours, or at none of our places."""
     theirs = [paper_course(series, measure, paper) for series in published(study, name, measure, paper)]
     ours = [our_course(values, base, points, measure, paper) for base, points in study.items()]
     label = paper.studies[name].axis
@@ -96,10 +97,27 @@ def course_panels(values: pd.DataFrame, name: str, study: Study, measure: Measur
         place for course in theirs for place in course.at
     )
     words = any(isinstance(place, str) for course in theirs for place in course.at)
-    if not theirs or (measure.comparable and not (apart and words)):
-        return [course_panel("", name, [*ours, *theirs], label, measure)]
+    x = positions([*theirs, *ours])  # words in the paper's order
+    if not theirs or (measure.comparable and not (apart and words) and not far_apart(ours, theirs, measure)):
+        return [course_panel("", name, [*ours, *theirs], x, label, measure)]
     title = f"paper: {paper.figure}, {paper.dataset}"
-    return [course_panel("ours", name, ours, label, measure), course_panel(title, name, theirs, label, measure)]
+    return [
+        course_panel(of, name, courses, positions(courses) if apart else x, label, measure)
+        for of, courses in (("ours", ours), (title, theirs))
+    ]
+
+
+def far_apart(ours: list[Course], theirs: list[Course], measure: Measure) -> bool:
+    """Whether the gap between them is so much wider than they are that one axis would show two flat lines."""
+    (low, high), (lowest, highest) = sorted([span(ours, measure), span(theirs, measure)])
+    return lowest - high > FAR * max(high - low, highest - lowest)
+
+
+def span(courses: list[Course], measure: Measure) -> tuple[float, float]:
+    """From the least to the greatest of all that is drawn, in the measure of the axis."""
+    values = np.concatenate([part for course in courses for part in (course.heights, *course.seeds)])
+    drawn = np.log(values[values > 0]) if measure.log else values[np.isfinite(values)]
+    return (float(drawn.min()), float(drawn.max())) if drawn.size else (math.nan, math.nan)
 
 
 def our_course(values: pd.DataFrame, base: str, points: dict[str, Point], measure: Measure, paper: Paper) -> Course:
@@ -132,14 +150,17 @@ def power_law(at: Sequence[Place], heights: list[float], name: str, measure: Mea
     return f" (slope\N{NO-BREAK SPACE}{fixed(np.polyfit(sizes, values, 1)[0], 2)})"
 
 
-def course_panel(title: str, study: str, courses: list[Course], label: str, measure: Measure) -> Panel:
+def course_panel(
+    title: str, study: str, courses: list[Course], x: dict[Place, float], label: str, measure: Measure
+) -> Panel:
+    """A line for each course, over the places of `x`."""
     names = [textwrap.fill(course.text, LONGEST_LINE) for course in courses]
     figure, axes = panel_axes(below=0.5 + 0.14 * sum(name.count("\n") + 1 for name in names))
-    x = positions(place for course in courses for place in course.at)
     for course in courses:
         for place, seeds in zip(course.at, course.seeds, strict=False):
             axes.plot([x[place]] * len(seeds), seeds, "o", color=course.style["color"], alpha=0.5, markersize=3, mew=0)
-        axes.plot([x[place] for place in course.at], course.heights, **course.style)
+        line = sorted((x[place], height) for place, height in zip(course.at, course.heights, strict=True))
+        axes.plot([at for at, _ in line], [height for _, height in line], **course.style)
     finish(axes, study, courses, x, label, measure)
     legend_below(
         axes, [Line2D([], [], **course.style, label=name) for course, name in zip(courses, names, strict=True)], 1
@@ -148,9 +169,9 @@ def course_panel(title: str, study: str, courses: list[Course], label: str, meas
     return Panel(title, figure, f"{measure.words} against {label}. {words}.")
 
 
-def positions(places: Iterable[Place]) -> dict[Place, float]:
+def positions(courses: Iterable[Course]) -> dict[Place, float]:
     """Where each place stands on the axis: a number where it is, but one after the other where some are words."""
-    ordered = sorted(dict.fromkeys(places), key=in_order)
+    ordered = sorted(dict.fromkeys(place for course in courses for place in course.at), key=in_order)
     if any(isinstance(place, str) for place in ordered):
         return {place: float(number) for number, place in enumerate(ordered)}
     return {place: float(place) for place in ordered}
