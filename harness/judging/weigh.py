@@ -128,7 +128,7 @@ def above_untrained(rule: EffectRule, effects: Effects, control: Effects | None,
     pairs = zip(effects.found[rule.name], control.found[rule.name], strict=True)
     gained = estimate([gain(trained, random) for trained, random in pairs], paired=True)
     # Random weights of one architecture hardly differ: they take no skewness away.
-    found = replace(gained, caution=effects.estimate(rule).caution)
+    found = replace(gained, skewed=effects.estimate(rule).skewed)
     raised = rule.model_copy(
         update={"name": ABOVE_UNTRAINED.format(rule.name), "null": 0.0, "paired": True, "paper": None, "source": None}
     )

@@ -13,7 +13,7 @@ from harness.engine.settings import Outcome
 from harness.errors import HarnessError
 from harness.judging.again import ClaimTest, judge_again
 from harness.judging.looks import Look
-from harness.judging.statistics import CAUTION
+from harness.judging.statistics import SKEWED
 from harness.plan.case import LEARNED, expand
 from harness.plan.catalogue import load_catalogue
 from harness.plan.profile import load_profile
@@ -233,7 +233,7 @@ def test_fewer_seeds_than_the_first_look_has_are_a_look_of_their_own(session):
     found = judged(opened, case, of_vit)
     assert opened.engine.seeds == [0, 1]
     assert found.look == Look(2, (2, 3, 5, 8))
-    assert found.effects[0].level == pytest.approx(1 - (1 - found.look.level) / CAUTION)
+    assert found.effects[0].level == pytest.approx(1 - 2 * ((1 - found.look.level) / 2) ** (1 / SKEWED))
     assert found.look.level != pytest.approx(Look(3, (3, 5, 8)).level)
 
 
