@@ -9,7 +9,8 @@ import pytest
 
 from harness.plan.catalogue import load_catalogue
 from harness.plan.study import Point
-from harness.report.figures import prediction, throughput
+from harness.report.figures import hessian, prediction, throughput
+from harness.report.figures.studies import Course, far_apart
 from harness.report.figures.style import Paper, figure_style
 from harness.report.tables import TableError
 
@@ -44,6 +45,12 @@ def test_a_course_far_from_the_papers_has_an_axis_of_its_own_over_the_same_place
 def test_a_course_near_the_papers_shares_its_axis():
     (together,) = build_up(right=8)
     assert {len(line.get_xdata()) for line in together.figure.axes[0].lines if line.get_linestyle() != "None"} == {4, 9}
+
+
+def test_noise_beside_noise_is_not_far():
+    zero, less_than_one = ([Course("", [1, 2], heights, {}, [])] for heights in ([0.0, 0.0], [0.6, 0.6]))
+    assert not far_apart(zero, less_than_one, hessian.NEP)  # its axis goes to 10 %
+    assert far_apart(zero, less_than_one, prediction.ACCURACY)
 
 
 def throughputs(rate):

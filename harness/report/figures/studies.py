@@ -26,7 +26,7 @@ from harness.report.numbers import fixed, plain
 
 LEAST = 3  # points of a course
 LONGEST_LINE = 58  # letters of a legend
-FAR = 5  # courses between two of them
+FAR = 5  # the gap between two courses, in widths of the wider one
 CLOSEST = 0.1  # of the axis, between two of its labels
 
 Study = dict[str, dict[str, Point]]  # role that is varied -> role -> its point
@@ -110,7 +110,7 @@ def course_panels(values: pd.DataFrame, name: str, study: Study, measure: Measur
 def far_apart(ours: list[Course], theirs: list[Course], measure: Measure) -> bool:
     """Whether the gap between them is so much wider than they are that one axis would show two flat lines."""
     (low, high), (lowest, highest) = sorted([span(ours, measure), span(theirs, measure)])
-    return lowest - high > FAR * max(high - low, highest - lowest)
+    return lowest - high > FAR * max(high - low, highest - lowest, measure.reach or 0.0)
 
 
 def span(courses: list[Course], measure: Measure) -> tuple[float, float]:
