@@ -153,6 +153,11 @@ class Summary:
         return {name: counts[name] for name in OUTCOMES if counts[name] or name in VERDICTS}
 
     @property
+    def theorems(self) -> list[str]:
+        """Claims that hold by proof and have cases here: shown, and not counted."""
+        return [section.id for section in self.sections if section.cases and section.claim and section.claim.theorem]
+
+    @property
     def outcomes(self) -> list[str]:
         """Of the cases, in the order of the legend."""
         return sorted(distinct(case.outcome for section in self.sections for case in section.cases), key=OUTCOMES.index)

@@ -75,6 +75,7 @@ def verdict_lines(summary: Summary, width: int | None = None) -> str:
     lines += ["", *(f"{role} is played by {subject}" for role, subject in subjects(summary).items())]
     counts = ", ".join(f"{count} {plural(outcome, count)}" for outcome, count in summary.counts.items())
     lines += textwrap.wrap(counts, width)
+    lines += [f"{claim} is a theorem: shown, not counted" for claim in summary.theorems]
     return ascii_signs("\n".join(lines)) + "\n"
 
 

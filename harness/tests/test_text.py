@@ -56,6 +56,17 @@ def test_a_fault_is_an_error_and_not_a_case_that_was_not_run(results, claims):
     assert text.endswith("3 not run, 1 error\n")
 
 
+def test_a_theorem_is_said_not_to_be_counted(results, claims, tmp_path):
+    """A row that says "agrees" beside a sum that does not count it wants a word."""
+    before = verdict_lines(summarise(results, claims))
+    proven = made.catalogue(tmp_path, made.CATALOGUE.replace("[F2]", "[F2]\ntheorem = true", 1))
+    text = verdict_lines(summarise(results, proven))
+    assert "a theorem" not in before
+    assert ", 1 agrees," in before
+    assert " agrees," not in text.splitlines()[-2]
+    assert text.endswith("\nF2 is a theorem: shown, not counted\n")
+
+
 def test_a_persons_own_network_is_named(results, claims):
     models = {"vit": "subject/net.py:make", "vit_weak": "subject/net.py:make, mixup 0"}
     write_evidence(results, "digits", made.evidence(claims, "F2", [LONG], models=models))
