@@ -43,7 +43,7 @@ PLACES = ("claims", "harness", "models", "docs", ".github", ".ci")
 FOREIGN = {"hf", "git", "cd", "pip", "sbatch", "export", "tar", "ray"}
 FOREIGN |= {".venv/bin/pre-commit", ".venv/bin/import-linter"}
 FOREIGN_OPTIONS = {"--nproc-per-node", "--ntasks-per-node"}
-PYTEST_OPTIONS = ("--collect-only", "--benchmark-only", "--strict")
+PYTEST_OPTIONS = ("--collect-only", "--benchmark-only", "--strict", "-s")
 
 
 def prose(text):
