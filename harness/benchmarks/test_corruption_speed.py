@@ -1,7 +1,8 @@
-"""CIFAR-C on whole batches against the same an image at a time, as the published script does it, on one thread.
+"""CIFAR-C on whole batches against the same an image at a time, as the published script does it.
 
-The other side is NumPy, SciPy and Pillow with a loop over images only: no loop over pixels but where the script has one
-(`glass_blur`). Nothing is asserted: read `times_as_fast`.
+The other side is NumPy, SciPy and Pillow on one thread, with a loop over images only: no loop over pixels but where the
+script has one (`glass_blur`). One by one this side has one thread too; together, every core, as a probe on an idle
+machine. Nothing is asserted: read `times_as_fast`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from scipy import ndimage
 
 from harness.corruptions import CORRUPTIONS, EXTRA, corrupt
 from harness.corruptions.constants import CONSTANTS
+from harness.store.provenance import cores
 from harness.tests import slow_corruptions as slow
 
 SEVERITY = 3
@@ -83,6 +85,24 @@ def seconds_one_by_one(photos, name):
             ONE_BY_ONE[name](image, *CONSTANTS[name][SEVERITY - 1])
         passes.append(time.perf_counter() - begin)
     return min(passes) / ALONE
+
+
+@pytest.mark.benchmark(group="corruptions together")
+def test_all_without_a_codec_on_all_cores(benchmark, photos):
+    names = [name for name in ONE_BY_ONE if name != "jpeg_compression"]
+    alone = sum(seconds_one_by_one(photos, name) for name in names)
+
+    def together():
+        for name in names:
+            corrupt(photos, name, SEVERITY)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(cores())
+    benchmark.pedantic(together, rounds=3, warmup_rounds=1)
+    torch.set_num_threads(threads)
+    if benchmark.stats:
+        benchmark.extra_info["threads"] = cores()
+        benchmark.extra_info["times_as_fast"] = alone / (benchmark.stats.stats.min / COUNT)
 
 
 @pytest.mark.benchmark(group="corruptions")
