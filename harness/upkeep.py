@@ -6,19 +6,27 @@ is not trained again for weights that are gone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
 from harness.judging.again import ClaimTest
+from harness.judging.evidence import Evidence, read_all_evidence
+from harness.judging.measured import MEASUREMENT, bare, tables_of
 from harness.plan.case import expand
 from harness.plan.catalogue import Catalogue
 from harness.plan.profile import Profile
 from harness.plan.run import TOLD, Run
 from harness.store import Interrupted, Store
 from harness.store.store import MANIFEST
+from harness.store.tables import TABLE, to_parquet
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COURSE = "curve.parquet"  # of the weights' files the one that is no weights
 PARTS = {
@@ -162,3 +170,52 @@ def take_in(store: Store, other: Store) -> list[Share]:
             store.write(key, files, artifact.meta)
             found.setdefault(part, []).append(sum(map(len, files.values())))
     return [Share(part, len(sizes), sum(sizes)) for part, sizes in found.items()]
+
+
+KEY = re.compile(r"probes/([0-9a-f]{16})/[a-z_]+-[0-9a-f]{16}")  # of a measurement; the first part is its run's
+
+
+def take_measurements(store: Store, results: Path) -> list[Share]:
+    """Put the measurements of a results folder into a store that lacks them: who goes on with the folder's profile
+    trains only what further seeds and claims need.
+
+    A measurement has the key that its table says, of run, data, probe and parameters: what another version of the suite
+    has measured otherwise is not found under the keys of today.
+
+    Returns:
+        What came.
+
+    Raises:
+        HarnessError: a table is damaged, or none says of which measurement its rows are.
+    """
+    sizes, untold = list[int](), 0
+    for evidence in read_all_evidence(results).values():
+        for table in tables_of(results, evidence):
+            if MEASUREMENT not in table:  # of an earlier version
+                untold += 1
+                continue
+            for key, mine in table.groupby(MEASUREMENT, sort=False):
+                if not (whose := KEY.fullmatch(str(key))):
+                    raise HarnessError(f"{results}: {key!r} is no key of a measurement; expected {KEY.pattern}")
+                if not (store.root / str(key)).is_dir():
+                    content = to_parquet(bare(mine))
+                    store.write(str(key), {TABLE: content}, _origin(evidence, mine, whose[1]))
+                    sizes.append(len(content))
+    if untold and not sizes:
+        raise HarnessError(
+            f"the tables in {results} do not say of which measurements they are: they are of an earlier version; judge "
+            "again from the store that they were made from"
+        )
+    return [Share("probes", len(sizes), sum(sizes))] if sizes else []
+
+
+def _origin(evidence: Evidence, table: pd.DataFrame, run_id: str) -> dict[str, Any]:
+    """What is noted beside a measurement that was made elsewhere."""
+    first, provenance = table.iloc[0], evidence.provenance
+    training = provenance.trainings.get(run_id)
+    return {
+        "run": f"{first['model']} on {evidence.case.dataset}, seed {first['seed']}",
+        "device": provenance.device,
+        "versions": provenance.versions,
+        "commit": provenance.commit,
+    } | ({"training": training.model_dump()} if training else {})

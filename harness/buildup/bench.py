@@ -15,7 +15,7 @@ from harness.plan.run import ModelSpec, Run, missing_weights, source_of
 from harness.plan.wanted import ProbeRequest
 from harness.probes.kinds import PROBES
 from harness.store import Store
-from harness.store.tables import read_parquet
+from harness.store.tables import TABLE, read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +110,7 @@ class Bench:
     def _read(self, key: str) -> pd.DataFrame:
         artifact = self.store.read(key)
         assert artifact is not None, key  # `compute` has just seen to it
-        return read_parquet(artifact.path / "table.parquet")
+        return read_parquet(artifact.path / TABLE)
 
 
 def shares(available: int, classes: int, smallest: int) -> tuple[int, int]:

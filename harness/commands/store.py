@@ -23,14 +23,15 @@ def add(commands: Any) -> None:
         metavar="PROFILE",
         help="keep what this profile has still to measure, and remove the states of all other runs too",
     )
-    what.add_parser("take", help="copy what another store has and this one lacks").add_argument("other", type=Path)
+    take = what.add_parser("take", help="copy what another store, or a results folder, has and this one lacks")
+    take.add_argument("other", type=Path, help="a store; or a results folder, which has measurements and no weights")
 
 
 def keep(arguments: argparse.Namespace) -> None:
     from harness.judging.again import load_tests
     from harness.plan.profile import load_profile
     from harness.store import Store
-    from harness.upkeep import PARTS, contents, strip, take_in, wanted_by
+    from harness.upkeep import PARTS, contents, strip, take_in, take_measurements, wanted_by
 
     store = Store(arguments.store)
     if not arguments.store.is_dir() and arguments.upkeep != "take":
@@ -44,7 +45,8 @@ def keep(arguments: argparse.Namespace) -> None:
         gone = strip(store, wanted)
         print(f"removed {gone.count:,} weights and states, {gone.bytes / 1e6:,.1f} MB")
     elif arguments.upkeep == "take":
-        came = take_in(store, Store(arguments.other))
+        of_results = (arguments.other / "evidence").is_dir()
+        came = take_measurements(store, arguments.other) if of_results else take_in(store, Store(arguments.other))
         print("took in " + (", ".join(f"{share.count:,} {share.part}" for share in came) or "nothing: it is all here"))
     for share in contents(store):
         print(f"{share.part:<9}{share.count:>7,}{share.bytes / 1e6:>12,.1f} MB  {PARTS[share.part]}")

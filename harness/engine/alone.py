@@ -80,12 +80,12 @@ def _tell(watcher: Watcher | None, job: Job, event: dict[str, Any]) -> None:
 
 
 def _accuracy(store: Store, run: Run, request: ProbeRequest) -> str:
-    import pandas as pd
+    from harness.store.tables import TABLE, read_parquet
 
     artifact, meta = store.read(request.key(run.run_id)), store.meta(run.checkpoint_key)
     assert artifact is not None
     assert meta is not None
-    correct = pd.read_parquet(artifact.path / "table.parquet").correct
+    correct = read_parquet(artifact.path / TABLE).correct
     return (
         f"{run}: {correct.mean():.2%} of {len(correct):,} test images right; trained in {duration(meta['seconds'])} "
         f"on {meta['device']}"

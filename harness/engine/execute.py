@@ -135,7 +135,7 @@ def measure(
     import harness.probes
     from harness.store.ledger import Ledger
     from harness.store.provenance import hardware, versions
-    from harness.store.tables import to_parquet
+    from harness.store.tables import TABLE, to_parquet
     from harness.training import checkpoint
     from harness.training.loop import build_model
 
@@ -166,7 +166,7 @@ def measure(
         "seconds": time.monotonic() - began,
         **where,
     }
-    store.write(key, {"table.parquet": to_parquet(table)}, meta)
+    store.write(key, {TABLE: to_parquet(table)}, meta)
 
 
 PROBE_BATCH = 250

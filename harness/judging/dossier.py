@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from harness.errors import HarnessError
 from harness.judging.deviations import deviations
@@ -21,12 +21,12 @@ from harness.judging.evidence import (
     PremiseRecord,
     Provenance,
     RuleRecord,
+    TrainingRecord,
     Verdict,
     evidence_path,
     read_evidence,
     write_evidence,
 )
-from harness.judging.learned import LEARNED_COLUMNS
 from harness.judging.looks import Look
 from harness.judging.measured import FromStore
 from harness.judging.trial import controlled
@@ -92,7 +92,7 @@ class Dossier:
             premises=judged.premises,
             look=look,
             tables=trained.copy_to(results, asked),
-            support=[*trained.copy_to(results, others, LEARNED_COLUMNS), *control.copy_to(results, asked)],
+            support=[*trained.copy_to(results, others), *control.copy_to(results, asked)],
         )
 
     def out_of_scope(self, premise: PremiseRecord) -> Evidence:
@@ -171,21 +171,28 @@ class Dossier:
     def _provenance(self) -> Provenance:
         fingerprint = self.ground.fingerprints.get(self.case.dataset)
         runs = list(self.case.runs(fingerprint)) if fingerprint else []
-        metas = [meta for run, requests in runs if (meta := self._training(run, requests))]
+        trainings = {run.run_id: record for run, requests in runs if (record := self._training(run, requests))}
         sha, dirty = self.ground.commit
         return Provenance(
             test=self.test,
             commit=sha,
             dirty=dirty,
             versions=versions(),
-            device="; ".join(sorted({meta["device"] for meta in metas})) or "none",
+            device="; ".join(sorted({record.device for record in trainings.values()})) or "none",
             dataset_fingerprint=fingerprint or "unknown",
             run_ids=[run.run_id for run, _ in runs],
+            trainings=trainings,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
-            seconds=sum(meta["seconds"] for meta in metas) + time.monotonic() - self._began,
+            seconds=sum(record.seconds for record in trainings.values()) + time.monotonic() - self._began,
         )
 
-    def _training(self, run: Run, requests: Sequence[ProbeRequest]) -> dict[str, Any] | None:
-        """What is known of a training: of its end, or of the last weights that were wanted of it."""
+    def _training(self, run: Run, requests: Sequence[ProbeRequest]) -> TrainingRecord | None:
+        """What is known of a training: of its end, or of the last weights that were wanted; of one elsewhere, what came
+        with its measurements.
+        """
+        store = self.ground.store
         wanted = sorted({request.epoch for request in requests}, key=lambda epoch: (epoch is not None, -(epoch or 0)))
-        return next((meta for epoch in wanted if (meta := training_meta(self.ground.store, run, epoch))), None)
+        here = (training_meta(store, run, epoch) for epoch in wanted)
+        elsewhere = ((store.meta(request.key(run.run_id)) or {}).get("training") for request in requests)
+        known = next(filter(None, chain(here, elsewhere)), None)
+        return known and TrainingRecord(device=known["device"], seconds=known["seconds"])

@@ -106,6 +106,13 @@ class RuleRecord(Record):
     sha256: str
 
 
+class TrainingRecord(Record):
+    """On what a run was trained, in how many seconds."""
+
+    device: str
+    seconds: float
+
+
 class Provenance(Record):
     """Where the numbers come from."""
 
@@ -116,6 +123,7 @@ class Provenance(Record):
     device: str
     dataset_fingerprint: str
     run_ids: list[str]
+    trainings: dict[str, TrainingRecord] = {}  # by run id, of the runs that were trained
     started: str
     seconds: float
 

@@ -10,7 +10,6 @@ from harness.judging.evidence import PremiseRecord
 from harness.judging.measured import Measured
 from harness.plan.wanted import Wanted
 
-LEARNED_COLUMNS = ("sample", "images", "correct")  # of predictions, what is read of them
 DEVIATIONS = 3  # standard deviations of guessing above chance: one of a thousand guessing networks passes
 
 

@@ -2,14 +2,14 @@
 
 A table says in columns what it holds, whatever its file is called: whose network (`role`, `model`, `seed`), which point
 of a study (`of`, `study`, `at`), what was measured (`probe`), of which weights (`after`: the share of the epochs behind
-the warm-up; `untrained`: none of these, but random ones), and the parameters that tell one protocol from another
-(`ProbeKind.told`).
+the warm-up; `untrained`: none of these, but random ones), the parameters that tell one protocol from another
+(`ProbeKind.told`), and by which key a store knows it (`measurement`), so that a folder can be gone on with elsewhere.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -24,7 +24,7 @@ from harness.plan.wanted import Wanted, wanted
 from harness.probes.kinds import PROBES
 from harness.store import Store
 from harness.store.files import write_atomically
-from harness.store.tables import read_parquet, to_parquet
+from harness.store.tables import TABLE, read_parquet, to_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +33,7 @@ NETWORK = ("role", "model", "seed")
 POINT = ("of", "study", "at")
 MEASURED = ("probe", "after")
 UNTRAINED = "untrained"  # a column only where the weights are random
+MEASUREMENT = "measurement"  # the key of the table in a store; tables of before had none
 
 
 class Measured(Protocol):
@@ -115,7 +116,7 @@ class FromStore:
                 raise HarnessError(
                     f"no {request.probe} table of {run} in {self.store.root}; run the same command again"
                 )
-            self._read[key] = read_parquet(artifact.path / "table.parquet")
+            self._read[key] = read_parquet(artifact.path / TABLE)
         return self._read[key]
 
     def complete(self) -> bool:
@@ -123,11 +124,8 @@ class FromStore:
         runs = self.case.runs(self.fingerprint)
         return all(self.store.read(request.key(run.run_id)) for run, requests in runs for request in requests)
 
-    def copy_to(self, results: Path, probes: Sequence[Wanted], columns: Collection[str] = ()) -> list[str]:
+    def copy_to(self, results: Path, probes: Sequence[Wanted]) -> list[str]:
         """Write one table a probe, for all networks and seeds of the case: the results folder stands alone.
-
-        Args:
-            columns: of the probe's, that are enough; none for all.
 
         Returns:
             Their paths, relative to the folder.
@@ -143,7 +141,7 @@ class FromStore:
             ]
             table = pd.concat(parts, ignore_index=True)
             first = [*NETWORK, *POINT, *MEASURED, *PROBES[probe.probe].told]
-            table = table[first + [name for name in columns or table.columns if name not in first]]
+            table = table[first + [name for name in table.columns if name not in first]]
             name = f"untrained-{probe.name}" if self.case.untrained else probe.name
             relative = Path("tables") / self.case.claim / self.case.name / f"{name}.parquet"
             write_atomically(results / relative, to_parquet(table))
@@ -151,13 +149,14 @@ class FromStore:
         return paths
 
     def _about(self, role: str, probe: Wanted, seed: int) -> dict[str, Any]:
-        parameters = self.case.request(role, probe, seed).parameters
+        request = self.case.request(role, probe, seed)
         asked = dict(probe.changes)  # an augmentation is asked for by its name
-        told = {name: asked.get(name, getattr(parameters, name)) for name in PROBES[probe.probe].told}
+        told = {name: asked.get(name, getattr(request.parameters, name)) for name in PROBES[probe.probe].told}
         network = {"role": role, "model": str(self.case.players[role]), "seed": seed}
         weights = {UNTRAINED: True} if self.case.untrained else {}
         about = {"probe": probe.probe, "after": float(probe.after)} | weights
-        return network | in_columns(self.points.get(role)) | about | told
+        key = {MEASUREMENT: request.key(self.case.run(role, seed, self.fingerprint).run_id)}
+        return network | in_columns(self.points.get(role)) | about | told | key
 
 
 def in_columns(point: Point | None) -> dict[str, str]:
@@ -218,8 +217,7 @@ class FromResults:
         mine = table[(table["role"] == role) & (table["seed"] == seed)]
         if mine.empty:
             raise HarnessError(f"the table of {probe.name} has no rows of {role}, seed {seed}")
-        about = [*NETWORK, *POINT, *MEASURED, UNTRAINED, *PROBES[probe.probe].told]
-        return mine.drop(columns=[column for column in about if column in mine]).reset_index(drop=True)
+        return bare(mine)
 
     def _table(self, probe: Wanted) -> pd.DataFrame:
         """The one that was asked for with this probe; of several, the one that is otherwise most as probes are."""
@@ -237,6 +235,12 @@ def tables_of(results: Path, evidence: Evidence) -> list[pd.DataFrame]:
         HarnessError: one cannot be read.
     """
     return [table_of(results / path) for path in (*evidence.tables, *evidence.support)]
+
+
+def bare(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of a results folder, or rows of it, as its probe left it: without the columns that say what it is."""
+    about = [*NETWORK, *POINT, *MEASURED, UNTRAINED, *PROBES[table["probe"].iloc[0]].told, MEASUREMENT]
+    return table.drop(columns=[column for column in about if column in table]).reset_index(drop=True)
 
 
 def of_random_weights(table: pd.DataFrame) -> bool:

@@ -110,10 +110,9 @@ class Case:
         if self.untrained or not self.roles:
             return self.probes
         there = {probe.after for probe in self.probes if probe.probe == LEARNED}
-        images = None if self._test_images <= LEARNED_IMAGES else LEARNED_IMAGES
-        changes = {} if images is None else {"images": images}
+        changes = {"images": LEARNED_IMAGES} if self._test_images > LEARNED_IMAGES else {}
         moments = dict.fromkeys(probe.after for probe in self.probes if probe.after not in there)
-        return (*self.probes, *(wanted(LEARNED, after=after, **changes) for after in moments))
+        return (*self.probes, *(wanted(LEARNED, after=after, brief=True, **changes) for after in moments))
 
     @property
     def _test_images(self) -> int:

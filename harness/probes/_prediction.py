@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 class PredictionParameters(ImageParameters):
     mc_dropout: int = Field(default=0, ge=0, description="passes with dropout that are averaged; 0 for one without")
     seed: int = Field(default=0, description="of what is dropped")
+    brief: bool = Field(default=False, description="only whether each image is classified correctly")
 
-    later = frozenset({"draw", "mc_dropout", "seed"})
+    later = frozenset({"draw", "mc_dropout", "seed", "brief"})
 
 
 KIND = ProbeKind(
@@ -37,7 +38,12 @@ KIND = ProbeKind(
 
 @without_gradients
 def prediction(
-    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, mc_dropout: int = 0, seed: int = 0
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    *,
+    mc_dropout: int = 0,
+    seed: int = 0,
+    brief: bool = False,
 ) -> pd.DataFrame:
     """Classify every image in evaluation mode (paper A.2: clean test top-1, and NLL).
 
@@ -47,6 +53,7 @@ def prediction(
         mc_dropout: so many passes with dropout, whose probabilities are averaged (`harness.metrics.mc_dropout`); none
             for a single one without.
         seed: of what is dropped.
+        brief: only sample, images and correct are wanted.
 
     Returns:
         A row an image: sample (its number), images (1), label, predicted, correct (0 or 1), confidence (largest
@@ -75,4 +82,4 @@ def prediction(
     table = metrics.as_table(torch.cat(rows))
     table.insert(0, "sample", range(len(table)))
     table.insert(1, "images", 1)
-    return table
+    return table[["sample", "images", "correct"]] if brief else table

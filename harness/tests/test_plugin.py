@@ -16,11 +16,17 @@ import time
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
 import torch
 
 import harness.tests.inside  # noqa: F401  before the first test
+from harness.errors import HarnessError
+from harness.judging.measured import MEASUREMENT
+from harness.store import Store
+from harness.store.tables import TABLE, read_parquet, to_parquet
 from harness.tests.sessions import ANY_ACCURACY, CATALOGUE, CLAIM, CONFTEST, PATIENCE_SECONDS, PROFILE
+from harness.upkeep import take_measurements
 
 pytest_plugins = ["pytester"]
 
@@ -447,6 +453,55 @@ def test_nothing_is_computed_twice(session, shared_store):
     result.assert_outcomes(passed=1)
     assert {path: path.stat().st_mtime_ns for path in shared_store.rglob("manifest.json")} == times
     assert not [line for line in result.outlines if line.startswith("[")]
+
+
+@pytest.fixture
+def elsewhere(session, project, tmp_path):
+    """A results folder of two seeds, whose premise's predictions and control are among its tables."""
+    project(body=CLAIM.replace('"prediction"', '"fourier"').format(values=[1.0, 1.01], role="vit", effect="effect"))
+    return result_folder(session(store=tmp_path / "there"))
+
+
+def test_a_results_folder_is_gone_on_with_without_weights(session, pytester, elsewhere, tmp_path):
+    here, there = Store(tmp_path / "here"), tmp_path / "there"
+    before = json.loads((elsewhere / "evidence" / "F1" / "digits.json").read_text())
+    (came,) = take_measurements(here, elsewhere)
+    assert (came.part, came.count) == ("probes", 3 * 2)  # what is asked for, the premise, the control
+    for path in here.root.rglob(TABLE):
+        pd.testing.assert_frame_equal(read_parquet(path), read_parquet(there / path.relative_to(here.root)))
+    assert take_measurements(here, elsewhere) == []
+
+    again = session("--results", "again", store=here.root)
+    again.assert_outcomes(passed=1)
+    after = json.loads((pytester.path / "again" / "evidence" / "F1" / "digits.json").read_text())
+    assert not (here.root / "runs").exists()
+    for evidence in (before, after):
+        assert evidence["provenance"].pop("started")
+        assert evidence["provenance"].pop("seconds") > 0
+    assert after == before
+    assert len(after["provenance"]["trainings"]) == 2
+
+    (pytester.path / "tiny.toml").write_text(PROFILE.replace("looks = [2]", "looks = [3]"))
+    session("--results", "more", store=here.root).assert_outcomes(passed=1)
+    more = json.loads((pytester.path / "more" / "evidence" / "F1" / "digits.json").read_text())["provenance"]
+    assert list(more["trainings"]) == more["run_ids"]
+    assert {run: more["trainings"][run] for run in before["provenance"]["run_ids"]} == before["provenance"]["trainings"]
+    assert [(here.root / "runs" / run).exists() for run in more["run_ids"]] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: table.drop(columns=MEASUREMENT), "of an earlier version; judge again from the store"),
+        (lambda table: table.assign(**{MEASUREMENT: "../../etc"}), "'../../etc' is no key of a measurement"),
+    ],
+)
+def test_a_results_folder_that_does_not_say_what_it_measured_is_refused(elsewhere, tmp_path, change, message):
+    for path in elsewhere.rglob("*.parquet"):
+        path.write_bytes(to_parquet(change(read_parquet(path))))
+    with pytest.raises(HarnessError, match=message):
+        take_measurements(Store(tmp_path / "here"), elsewhere)
+    assert not (tmp_path / "here").exists()
 
 
 def test_damaged_artifacts_are_named_set_aside_and_recomputed_to_the_same_bits(session, shared_store):

@@ -21,7 +21,7 @@ from harness.plan.profile import load_profile
 from harness.plan.run import missing_weights, training_meta
 from harness.plan.wanted import wanted
 from harness.store import Store
-from harness.upkeep import contents, strip, take_in, wanted_by
+from harness.upkeep import Share, contents, strip, take_in, wanted_by
 
 
 class OneCase:
@@ -168,6 +168,9 @@ def test_the_command_says_what_is_there_and_what_went(store, measured, asked, mo
     assert gone.startswith("removed 2 weights and states, ")
     assert weights.split()[:2] == ["weights", "0"]
     assert harness("take", str(store.root))[0] == "took in nothing: it is all here"
+    monkeypatch.setattr("harness.upkeep.take_measurements", lambda store, results: [Share("probes", 1234, 5)])
+    (store.root / "evidence").mkdir()
+    assert harness("take", str(store.root))[0] == "took in 1,234 probes"
     monkeypatch.setattr(sys, "argv", ["harness", "store", "--store", str(store.root / "none")])
     with pytest.raises(SystemExit, match="no store in .*none; give one with --store or REPRO_STORE"):
         main()
