@@ -41,12 +41,15 @@ def test_A2_alternet_beats_its_resnet_and_resnet_beats_vit(claim: Effects) -> No
     claim.effect("pre-activation ResNet above ViT", "preact_resnet", accuracy, minus="vit")
 
 
+CORRUPTED = wanted("corruption", brief=True)
+
+
 def robustness_percent(corrupted: pd.DataFrame) -> float:
     """Accuracy over all corruptions and severities, in percent."""
     return 100 * robustness(corrupted)
 
 
-@pytest.mark.claim("A2", part="robustness", roles=["alternet", "preact_resnet", "vit"], probes=["corruption"])
+@pytest.mark.claim("A2", part="robustness", roles=["alternet", "preact_resnet", "vit"], probes=[CORRUPTED])
 def test_A2_alternet_is_more_robust_than_its_resnet_and_resnet_than_vit(claim: Effects) -> None:
     claim.effect("AlterNet above pre-activation ResNet", "alternet", robustness_percent, minus="preact_resnet")
     claim.effect("pre-activation ResNet above ViT", "preact_resnet", robustness_percent, minus="vit")
@@ -58,7 +61,7 @@ def test_A4_alternet_beats_resnet(claim: Effects) -> None:
     claim.effect("AlterNet above Swin", "alternet", accuracy, minus="swin")
 
 
-@pytest.mark.claim("A4", part="robustness", roles=["alternet", "resnet", "swin"], probes=["corruption"])
+@pytest.mark.claim("A4", part="robustness", roles=["alternet", "resnet", "swin"], probes=[CORRUPTED])
 def test_A4_alternet_is_more_robust_than_resnet(claim: Effects) -> None:
     claim.effect("AlterNet above ResNet", "alternet", robustness_percent, minus="resnet")
     claim.effect("AlterNet above Swin", "alternet", robustness_percent, minus="swin")
@@ -80,7 +83,7 @@ def test_D3_alternet_beats_resnets_of_its_depth_and_of_its_size(claim: Effects) 
         claim.effect(f"AlterNet above pre-activation ResNet of equal {at}", "alternet", accuracy, minus=role)
 
 
-@pytest.mark.claim("D3", part="robustness", roles=["alternet", *SIZES], probes=["corruption"])
+@pytest.mark.claim("D3", part="robustness", roles=["alternet", *SIZES], probes=[CORRUPTED])
 def test_D3_alternet_is_more_robust_than_resnets_of_its_depth_and_of_its_size(claim: Effects) -> None:
     for at, role in claim.study("size").items():
         claim.effect(f"AlterNet above pre-activation ResNet of equal {at}", "alternet", robustness_percent, minus=role)

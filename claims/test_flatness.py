@@ -187,7 +187,9 @@ def test_L9_local_attention_suppresses_negative_eigenvalues_most_at_5x5(claim: E
     compare_neps(claim, "3x3 NEP above 5x5 NEP", three, five)
 
 
-@pytest.mark.claim("L10", roles=[study("kernel", of="conv_vit", at=size) for size in (3, 5)], probes=["corruption"])
+@pytest.mark.claim(
+    "L10", roles=[study("kernel", of="conv_vit", at=size) for size in (3, 5)], probes=[wanted("corruption", brief=True)]
+)
 def test_L10_attention_over_5x5_is_more_robust_than_over_3x3(claim: Effects) -> None:
     three, five = (claim.study("kernel")[size] for size in (3, 5))
     name = "5x5 corrupted accuracy above 3x3 corrupted accuracy"

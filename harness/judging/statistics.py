@@ -191,7 +191,7 @@ def of_difference(one: Error, other: Error) -> Error:
 class SampleTable:
     """A probe's table as an array [sample, row, value], so that its mean over any of the samples is quick.
 
-    A value that an earlier version of the probe did not give is nan.
+    A value that the probe did not give, in brief or in an earlier version, is nan.
     """
 
     def __init__(self, table: pd.DataFrame, kind: ProbeKind):

@@ -71,7 +71,7 @@ def chance(p: float | None) -> float:
 
 def unmet(premises: Sequence[PremiseRecord]) -> str:
     first, *others = premises
-    more = f"; {len(others)} more premises do not hold" if others else ""
+    more = f"; {len(others)} more premise{'s do' if others[1:] else ' does'} not hold" if others else ""
     value = "not a number" if first.value is None else f"{first.value:.3g}"
     return f"{first.name} is {value} {first.unit}, and has to be at least {first.least:.3g}{more}."
 

@@ -29,6 +29,9 @@ class CorruptionParameters(GroupedParameters):
     corruptions: tuple[str, ...] = Field(default=CORRUPTIONS, min_length=1, description="which; none but known ones")
     official: bool = Field(default=False, description="the published files in the data root; false to make them anew")
     seed: int = Field(default=0, description="of what is random in corruptions made anew")
+    brief: bool = Field(default=False, description="only how many images are classified correctly")
+
+    later = frozenset({"draw", "brief"})
 
     @field_validator("corruptions")
     @classmethod
@@ -63,6 +66,7 @@ def corruption(
     numbers: Tensor | None = None,
     official: Official | None = None,
     seed: int = 0,
+    brief: bool = False,
     groups: int = 32,
 ) -> pd.DataFrame:
     """How good predictions of corrupted images are, by corruption and severity, in evaluation mode.
@@ -78,6 +82,7 @@ def corruption(
         official: published corrupted images, which are taken instead of making them anew; `images` then give their
             labels alone.
         seed: of what is random in corruptions made anew.
+        brief: of what is measured only `correct` is wanted.
         groups: the images are dealt into so many groups that are kept apart, for intervals over images.
 
     Returns:
@@ -126,7 +131,8 @@ def corruption(
         )
         for found, (name, severity) in zip(answers, kinds, strict=True)
     ]
-    return pd.concat(tables, ignore_index=True)[[*KIND.keys, "sample", "images", *KIND.values]]
+    measured = ["correct"] if brief else KIND.values
+    return pd.concat(tables, ignore_index=True)[[*KIND.keys, "sample", "images", *measured]]
 
 
 def _of_groups(answers: Tensor, groups: int) -> pd.DataFrame:

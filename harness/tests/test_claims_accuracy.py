@@ -55,7 +55,7 @@ class Planted:
         if self.probe == wanted("throughput"):
             kinds = ["network", "msa block", "conv block"]
             return pd.DataFrame({"what": kinds, "images_per_second": [100 * number] * 3})
-        about = {"corruption": ["fog", "fog"], "severity": [1, 2]} if self.probe == wanted("corruption") else {}
+        about = {"corruption": ["fog", "fog"], "severity": [1, 2]} if self.probe.probe == "corruption" else {}
         return pd.DataFrame({**about, "correct": [number] * (2 if about else 1), "confidence": 0.5})
 
     def effect(self, name, role, statistic, *, minus=None):
@@ -87,6 +87,6 @@ def test_accuracies_are_in_percentage_points_and_speeds_in_logs():
 
 
 def test_no_test_of_a_claim_about_accuracy_is_missing_here():
-    probes = {wanted(name) for name in ("prediction", "corruption", "throughput")}
+    probes = {wanted("prediction"), wanted("corruption", brief=True), wanted("throughput")}
     mine = {key for key, test in TESTS.items() if key[0][0] in "ADSU" and set(test.probes) <= probes and test.roles}
     assert mine == {key for key in BETTER if key[0][0] != "L"}

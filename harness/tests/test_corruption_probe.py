@@ -23,7 +23,7 @@ from harness.metrics import predictions
 from harness.plan.job import Job
 from harness.plan.wanted import ProbeRequest
 from harness.probes import corruption
-from harness.probes._corruption import CorruptionParameters
+from harness.probes._corruption import KIND, CorruptionParameters
 from harness.readings import by_corruption, by_group, robustness, scores
 from harness.readings.corrupted import MEANS, WHOLE
 from harness.store.tables import read_parquet
@@ -72,6 +72,16 @@ def test_it_is_the_networks_answer_to_each_corrupted_image(network, pixels, labe
         assert row.source == ("surrogate" if row.corruption == "frost" else "regenerated")
         assert row.correct == pytest.approx((logits.argmax(1) == labels[chosen]).double().mean().item())
         assert row.nll == pytest.approx(cross_entropy(logits, labels[chosen]).item(), rel=1e-5)
+
+
+def test_in_brief_it_is_the_same_and_less_of_it(network, pixels, labels):
+    data, names = [(standardised(pixels), labels)], ("snow", "fog")
+    whole, brief = (
+        corruption(network, data, **STANDARD, corruptions=names, groups=3, brief=brief) for brief in (False, True)
+    )
+    assert list(brief) == [*KIND.keys, "sample", "images", "correct"]
+    pd.testing.assert_frame_equal(brief, whole[list(brief)])
+    assert robustness(brief) == robustness(whole)
 
 
 def test_a_share_of_the_images_has_the_rows_that_it_has_among_all(network, pixels, labels):
