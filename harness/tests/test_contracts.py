@@ -212,8 +212,12 @@ def test_every_study_of_a_profile_is_compared_by_a_claim_and_every_role_has_a_pa
         assert set(profile.roles) <= named | {point.of for point in points}, path.stem
 
 
+# On a sixteenth of the digits, 90 images, ViT learns nothing in as many epochs: 20 steps.
+HOPELESS = {("digits", "L3", "epochs")}
+
+
 @pytest.mark.parametrize("profile", ["cifar100", "mini", "digits"])
 def test_the_larger_profiles_have_whom_the_tests_ask_for(profile):
     for (claim, part), test in TESTS.items():
         _, missing = expand(claim, part, test.roles, test.probes, load_profile(profile))
-        assert missing == [], (claim, part)
+        assert bool(missing) == ((profile, claim, part) in HOPELESS), (claim, part, missing)
