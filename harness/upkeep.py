@@ -28,6 +28,7 @@ from harness.store.tables import TABLE, to_parquet
 if TYPE_CHECKING:
     import pandas as pd
 
+KEY = re.compile(r"probes/(?P<run>[0-9a-f]{16})/[a-z_]+-[0-9a-f]{16}")  # of a measurement
 COURSE = "curve.parquet"  # of the weights' files the one that is no weights
 PARTS = {
     "weights": "of runs, finished and on the way",
@@ -172,9 +173,6 @@ def take_in(store: Store, other: Store) -> list[Share]:
     return [Share(part, len(sizes), sum(sizes)) for part, sizes in found.items()]
 
 
-KEY = re.compile(r"probes/([0-9a-f]{16})/[a-z_]+-[0-9a-f]{16}")  # of a measurement; the first part is its run's
-
-
 def take_measurements(store: Store, results: Path) -> list[Share]:
     """Put the measurements of a results folder into a store that lacks them: who goes on with the folder's profile
     trains only what further seeds and claims need.
@@ -188,25 +186,30 @@ def take_measurements(store: Store, results: Path) -> list[Share]:
     Raises:
         HarnessError: a table is damaged, or none says of which measurement its rows are.
     """
-    sizes, untold = list[int](), 0
-    for evidence in read_all_evidence(results).values():
-        for table in tables_of(results, evidence):
-            if MEASUREMENT not in table:  # of an earlier version
-                untold += 1
-                continue
-            for key, mine in table.groupby(MEASUREMENT, sort=False):
-                if not (whose := KEY.fullmatch(str(key))):
-                    raise HarnessError(f"{results}: {key!r} is no key of a measurement; expected {KEY.pattern}")
-                if not (store.root / str(key)).is_dir():
-                    content = to_parquet(bare(mine))
-                    store.write(str(key), {TABLE: content}, _origin(evidence, mine, whose[1]))
-                    sizes.append(len(content))
-    if untold and not sizes:
+    told, sizes = False, list[int]()
+    for evidence, key, table in _measurements(results):
+        told = True
+        if not (of := KEY.fullmatch(key)):
+            raise HarnessError(f"{results}: {key!r} is no key of a measurement; expected {KEY.pattern}")
+        if not (store.root / key).is_dir():
+            content = to_parquet(bare(table))
+            store.write(key, {TABLE: content}, _origin(evidence, table, of["run"]))
+            sizes.append(len(content))
+    if not told:
         raise HarnessError(
-            f"the tables in {results} do not say of which measurements they are: they are of an earlier version; judge "
-            "again from the store that they were made from"
+            f"no table in {results} says of which measurement it is: they are of an earlier version, or nothing was "
+            "judged; judge again from the store that they were made from"
         )
     return [Share("probes", len(sizes), sum(sizes))] if sizes else []
+
+
+def _measurements(results: Path) -> Iterator[tuple[Evidence, str, pd.DataFrame]]:
+    """Each measurement in a results folder: evidence that rests on it, its key, its rows."""
+    for evidence in read_all_evidence(results).values():
+        for table in tables_of(results, evidence):
+            if MEASUREMENT in table:  # those of an earlier version have none
+                for key, rows in table.groupby(MEASUREMENT, sort=False):
+                    yield evidence, str(key), rows
 
 
 def _origin(evidence: Evidence, table: pd.DataFrame, run_id: str) -> dict[str, Any]:

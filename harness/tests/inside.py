@@ -17,6 +17,7 @@ for needed in (
     "harness.engine.local",
     "harness.report.figures.prediction",
     "harness.report.page",
+    "harness.training.loop",  # with timm and torchvision, whose operators cannot be registered twice
     "matplotlib.backends.backend_svg",
     "multiprocessing.popen_forkserver",  # or every session had a server of its own to fork from
     "scipy.stats",

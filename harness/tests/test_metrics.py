@@ -145,7 +145,7 @@ def test_they_are_scikit_learns():
 
 
 def test_they_are_torchmetrics():
-    theirs = pytest.importorskip("torchmetrics.functional.classification")
+    theirs = pytest.importorskip("torchmetrics.functional.classification", reason="the other side of the comparison")
     logits, labels = drawn(500, 12, 2.0, 0)
     found, p = metrics.metrics(logits, labels, bins=15), logits.softmax(1)
     about = {"num_classes": 12}

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -212,7 +213,11 @@ def result_folder(result):
     return Path(line.removeprefix("report: ")).parent
 
 
-def test_a_network_that_has_learned_nothing_is_out_of_scope(session, pytester, monkeypatch):
+@pytest.mark.parametrize("probe", ["prediction", "fourier"])  # the premise has predictions of its own, or the claim's
+def test_a_network_that_has_learned_nothing_is_out_of_scope(session, project, pytester, monkeypatch, tmp_path, probe):
+    body = CLAIM.replace("prediction", probe).format(values=[1.0, 1.01], role="vit", effect="effect")
+    project(body=body)
+    session = partial(session, store=tmp_path / "store")
     (pytester.path / "conftest.py").write_text('pytest_plugins = ["harness.plugin"]\n')
     monkeypatch.setattr("harness.judging.learned.DEVIATIONS", 3)
     result = session("-rs")
@@ -492,7 +497,7 @@ def test_a_results_folder_is_gone_on_with_without_weights(session, pytester, els
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda table: table.drop(columns=MEASUREMENT), "of an earlier version; judge again from the store"),
+        (lambda table: table.drop(columns=MEASUREMENT), "of an earlier version, or nothing was judged; judge again"),
         (lambda table: table.assign(**{MEASUREMENT: "../../etc"}), "'../../etc' is no key of a measurement"),
     ],
 )
