@@ -160,7 +160,9 @@ def take_in(store: Store, other: Store) -> list[Share]:
         HarnessError: there is no store, or it cannot be written here.
     """
     if not any((other.root / room).is_dir() for room in ("runs", "probes", "data")):
-        raise HarnessError(f"no store in {other.root}: expected a folder with runs, probes or data")
+        raise HarnessError(
+            f"no store in {other.root}: expected a folder with runs, probes or data, or a results folder with evidence"
+        )
     found: dict[str, list[int]] = {}
     for key in artifacts(other):
         part = part_of(key)
