@@ -27,7 +27,8 @@ from harness.tests import calibration
 from harness.tests import report_fixtures as made
 
 ROOT = Path(__file__).parents[2]
-QUICK, MINI = (ROOT / "results" / "reference" / name for name in ("quick", "mini"))
+QUICK = ROOT / "results" / "reference" / "quick"
+OLD = Path(__file__).parent / "kept_schema_1"
 RULE = calibration.rule(1, paired=True).effects[0]
 LOOK = Look(5, (5,))
 
@@ -208,7 +209,7 @@ def test_a_folder_without_evidence_is_one_line(tmp_path):
         read_set(tmp_path)
 
 
-@pytest.mark.parametrize("reference", [QUICK, MINI], ids=lambda path: path.name)
+@pytest.mark.parametrize("reference", [QUICK, OLD], ids=lambda path: path.name)
 def test_a_committed_set_is_its_own_equal_without_torch(reference):
     code = (
         f"import sys; sys.argv = ['harness', 'compare', {str(reference)!r}, {str(reference / 'evidence')!r}]\n"

@@ -13,7 +13,7 @@ from harness.report.summary import Case, discoveries, summarise
 from harness.report.text import verdict_lines
 from harness.tests import report_fixtures as made
 
-MINI = Path(__file__).parents[2] / "results" / "reference" / "mini"
+OLD = Path(__file__).parent / "kept_schema_1"
 ONE_LOOK = LookRecord(seeds=3, of=[3], level=0.95)
 
 
@@ -41,14 +41,14 @@ def test_off_the_papers_protocol_nothing_is_said_of_the_paper(claims, deviations
 
 
 def test_evidence_of_the_first_schema_is_read_and_shown(claims):
-    everything = read_all_evidence(MINI)
-    assert len(everything) == 24
+    everything = read_all_evidence(OLD)
+    assert len(everything) == 3
     for evidence in everything.values():
         assert evidence.schema_ == 1
         assert (evidence.look, evidence.premises, evidence.support) == (None, [], [])
         assert evidence.spoken not in ("reproduced", "contradicted")  # CIFAR-10, small networks, few epochs
     assert discoveries(everything) == {}  # it had no p-values
-    text = verdict_lines(summarise(MINI, claims))
+    text = verdict_lines(summarise(OLD, claims))
     for (claim, name), evidence in everything.items():
         assert any(line.split()[:3:2] == [claim, evidence.spoken] and name in line for line in text.splitlines())
 
