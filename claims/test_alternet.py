@@ -22,10 +22,11 @@ def accuracy(predictions: pd.DataFrame) -> float:
     return 100 * predictions.correct.iloc[0]
 
 
+CORRECT = wanted("prediction", brief=True)
 PLACEMENTS = study("placement", of="alternet")
 
 
-@pytest.mark.claim("A1", roles=["alternet", PLACEMENTS], probes=["prediction"])
+@pytest.mark.claim("A1", roles=["alternet", PLACEMENTS], probes=[CORRECT])
 def test_A1_msas_at_the_ends_of_stages_raise_accuracy(claim: Effects) -> None:
     placements = claim.study("placement")
     none = next(role for at, role in placements.items() if not any(map(int, str(at).split(","))))
@@ -35,7 +36,7 @@ def test_A1_msas_at_the_ends_of_stages_raise_accuracy(claim: Effects) -> None:
             claim.effect(f"MSAs ({at}) above no MSA", role, accuracy, minus=none)
 
 
-@pytest.mark.claim("A2", part="accuracy", roles=["alternet", "preact_resnet", "vit"], probes=["prediction"])
+@pytest.mark.claim("A2", part="accuracy", roles=["alternet", "preact_resnet", "vit"], probes=[CORRECT])
 def test_A2_alternet_beats_its_resnet_and_resnet_beats_vit(claim: Effects) -> None:
     claim.effect("AlterNet above pre-activation ResNet", "alternet", accuracy, minus="preact_resnet")
     claim.effect("pre-activation ResNet above ViT", "preact_resnet", accuracy, minus="vit")
@@ -55,7 +56,7 @@ def test_A2_alternet_is_more_robust_than_its_resnet_and_resnet_than_vit(claim: E
     claim.effect("pre-activation ResNet above ViT", "preact_resnet", robustness_percent, minus="vit")
 
 
-@pytest.mark.claim("A4", part="accuracy", roles=["alternet", "resnet", "swin"], probes=["prediction"])
+@pytest.mark.claim("A4", part="accuracy", roles=["alternet", "resnet", "swin"], probes=[CORRECT])
 def test_A4_alternet_beats_resnet(claim: Effects) -> None:
     claim.effect("AlterNet above ResNet", "alternet", accuracy, minus="resnet")
     claim.effect("AlterNet above Swin", "alternet", accuracy, minus="swin")
@@ -77,7 +78,7 @@ SIZES = [study("size", of="preact_resnet", at=at) for at in ("depth", "parameter
 ENDS, MODEL_END, STARTS = (study("where", of="alternet", at=at) for at in ("stage ends", "model end", "stage starts"))
 
 
-@pytest.mark.claim("D3", part="size", roles=["alternet", *SIZES], probes=["prediction"])
+@pytest.mark.claim("D3", part="size", roles=["alternet", *SIZES], probes=[CORRECT])
 def test_D3_alternet_beats_resnets_of_its_depth_and_of_its_size(claim: Effects) -> None:
     for at, role in claim.study("size").items():
         claim.effect(f"AlterNet above pre-activation ResNet of equal {at}", "alternet", accuracy, minus=role)
@@ -89,7 +90,7 @@ def test_D3_alternet_is_more_robust_than_resnets_of_its_depth_and_of_its_size(cl
         claim.effect(f"AlterNet above pre-activation ResNet of equal {at}", "alternet", robustness_percent, minus=role)
 
 
-@pytest.mark.claim("D3", part="place", roles=[ENDS, MODEL_END, STARTS], probes=["prediction"])
+@pytest.mark.claim("D3", part="place", roles=[ENDS, MODEL_END, STARTS], probes=[CORRECT])
 def test_D3_msas_belong_at_the_ends_of_stages(claim: Effects) -> None:
     where = claim.study("where")
     for name, at in (("the end of the model", "model end"), ("their starts", "stage starts")):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 WARMUP = wanted("hessian", after=0)
 ONE_THIRD, TWO_THIRDS = wanted("hessian", after="1/3"), wanted("hessian", after="2/3")
 END = wanted("hessian")
+CORRECT = wanted("prediction", brief=True)
 FRESH, STALE = wanted("landscape", batchnorm="fresh"), wanted("landscape")
 
 
@@ -133,13 +134,11 @@ def rank_correlation(*tables: pd.DataFrame) -> float:
     return spearmanr([error(table) for table in tables[::2]], [nll(table) for table in tables[1::2]]).statistic
 
 
-@pytest.mark.claim(
-    "L4", roles=["resnext", "resnet", "twins", "swin", "pit", "vit", "mixer"], probes=["prediction", "fit"]
-)
+@pytest.mark.claim("L4", roles=["resnext", "resnet", "twins", "swin", "pit", "vit", "mixer"], probes=[CORRECT, "fit"])
 def test_L4_stronger_inductive_bias_lowers_error_and_training_loss_alike(claim: Effects) -> None:
-    both = [wanted("prediction"), wanted("fit")]
+    both = [CORRECT, wanted("fit")]
     claim.effect("rank correlation of error and NLL_train over the models", claim.roles, rank_correlation, probe=both)
-    claim.effect("ViT error above ResNet error", "vit", error, minus="resnet", probe="prediction")
+    claim.effect("ViT error above ResNet error", "vit", error, minus="resnet", probe=CORRECT)
     claim.effect("ViT NLL_train above ResNet NLL_train", "vit", nll, minus="resnet", probe="fit")
 
 
@@ -148,11 +147,11 @@ def share(at: Place) -> str:
     return str(Fraction(at).limit_denominator(100))
 
 
-@pytest.mark.claim("L5", roles=[study("data", of="vit"), "vit"], probes=["prediction", "fit"])
+@pytest.mark.claim("L5", roles=[study("data", of="vit"), "vit"], probes=[CORRECT, "fit"])
 def test_L5_with_more_data_vit_has_lower_error_and_training_loss(claim: Effects) -> None:
     for (less, little), (more, much) in pairwise([*claim.study("data").items(), (1, "vit")]):
         step = f"{share(less)} to {share(more)} of the data"
-        claim.effect(f"error falls, {step}", little, error, minus=much, probe="prediction")
+        claim.effect(f"error falls, {step}", little, error, minus=much, probe=CORRECT)
         claim.effect(f"NLL_train falls, {step}", little, nll, minus=much, probe="fit")
 
 
@@ -161,7 +160,7 @@ def test_L6_average_pooling_suppresses_negative_eigenvalues(claim: Effects) -> N
     compare_neps(claim, "class-token NEP above GAP NEP", "vit", claim.study("pooling")["gap"])
 
 
-@pytest.mark.claim("L6", part="accuracy", roles=["vit", study("pooling", of="vit", at="gap")], probes=["prediction"])
+@pytest.mark.claim("L6", part="accuracy", roles=["vit", study("pooling", of="vit", at="gap")], probes=[CORRECT])
 def test_L6_average_pooling_makes_vit_more_accurate(claim: Effects) -> None:
     claim.effect("GAP accuracy above class-token accuracy", "vit", error, minus=claim.study("pooling")["gap"])
 
@@ -169,15 +168,15 @@ def test_L6_average_pooling_makes_vit_more_accurate(claim: Effects) -> None:
 KERNELS = study("kernel", of="conv_vit")
 
 
-@pytest.mark.claim("L8", roles=[KERNELS], probes=["prediction", "fit"])
+@pytest.mark.claim("L8", roles=[KERNELS], probes=[CORRECT, "fit"])
 def test_L8_local_attention_beats_global_attention(claim: Effects) -> None:
     three, five, everywhere = (claim.study("kernel")[size] for size in (3, 5, "global"))
-    claim.effect("8x8 error above 5x5 error", everywhere, error, minus=five, probe="prediction")
+    claim.effect("8x8 error above 5x5 error", everywhere, error, minus=five, probe=CORRECT)
     claim.effect("8x8 NLL_train above 5x5 NLL_train", everywhere, nll, minus=five, probe="fit")
     claim.effect("3x3 NLL_train above 5x5 NLL_train", three, nll, minus=five, probe="fit")
     claim.effect("8x8 NLL_train above 3x3 NLL_train", everywhere, nll, minus=three, probe="fit")
-    claim.effect("3x3 error not 1.5 pp below 5x5 error", three, error, minus=five, probe="prediction")
-    claim.effect("5x5 error not 1.5 pp below 3x3 error", five, error, minus=three, probe="prediction")
+    claim.effect("3x3 error not 1.5 pp below 5x5 error", three, error, minus=five, probe=CORRECT)
+    claim.effect("5x5 error not 1.5 pp below 3x3 error", five, error, minus=three, probe=CORRECT)
 
 
 @pytest.mark.claim("L9", roles=[KERNELS], probes=[WARMUP])
@@ -196,22 +195,22 @@ def test_L10_attention_over_5x5_is_more_robust_than_over_3x3(claim: Effects) -> 
     claim.effect(name, five, lambda corrupted: 100 * robustness(corrupted), minus=three)
 
 
-@pytest.mark.claim("L11", roles=["mixer", "vit"], probes=["prediction", "fit"])
+@pytest.mark.claim("L11", roles=["mixer", "vit"], probes=[CORRECT, "fit"])
 def test_L11_mixer_whose_weights_do_not_depend_on_data_is_worse_than_vit(claim: Effects) -> None:
-    claim.effect("Mixer error above ViT error", "mixer", error, minus="vit", probe="prediction")
+    claim.effect("Mixer error above ViT error", "mixer", error, minus="vit", probe=CORRECT)
     claim.effect("Mixer NLL_train above ViT NLL_train", "mixer", nll, minus="vit", probe="fit")
 
 
-@pytest.mark.claim("L12", roles=[study("epochs", of="resnet"), study("epochs", of="vit")], probes=["prediction", "fit"])
+@pytest.mark.claim("L12", roles=[study("epochs", of="resnet"), study("epochs", of="vit")], probes=[CORRECT, "fit"])
 def test_L12_longer_training_does_not_make_vit_overfit(claim: Effects) -> None:
     resnets, vits = claim.study("epochs", of="resnet"), claim.study("epochs", of="vit")
     for (shorter, before), (longer, after) in pairwise(vits.items()):
         step = f"{shorter} to {longer} epochs"
-        claim.effect(f"ViT error does not rise, {step}", before, error, minus=after, probe="prediction")
+        claim.effect(f"ViT error does not rise, {step}", before, error, minus=after, probe=CORRECT)
         claim.effect(f"ViT NLL_train does not rise, {step}", before, nll, minus=after, probe="fit")
     for epochs, vit in vits.items():
         name = f"ViT error above ResNet error, {epochs} epochs"
-        claim.effect(name, vit, error, minus=resnets[epochs], probe="prediction")
+        claim.effect(name, vit, error, minus=resnets[epochs], probe=CORRECT)
 
 
 def gain_of_stages(vit: pd.DataFrame, pit: pd.DataFrame, resnet: pd.DataFrame) -> float:
@@ -219,24 +218,24 @@ def gain_of_stages(vit: pd.DataFrame, pit: pd.DataFrame, resnet: pd.DataFrame) -
     return (error(vit) - error(pit)) - (error(vit) - error(resnet)) / 2
 
 
-@pytest.mark.claim("L13", roles=["resnet_small", "vit_large", "pit"], probes=["prediction", "fit"])
+@pytest.mark.claim("L13", roles=["resnet_small", "vit_large", "pit"], probes=[CORRECT, "fit"])
 def test_L13_what_a_cnn_gains_on_vit_comes_mostly_from_its_stages(claim: Effects) -> None:
     resnet, vit, pit = claim.roles
     claim.premise("ResNet NLL_train above ViT NLL_train", resnet, nll, minus=vit, probe="fit")
-    claim.effect("ViT error above ResNet error", vit, error, minus=resnet, probe="prediction")
+    claim.effect("ViT error above ResNet error", vit, error, minus=resnet, probe=CORRECT)
     three = [vit, pit, resnet]
-    claim.effect("PiT's gain over ViT above half of ResNet's gain", three, gain_of_stages, probe="prediction")
+    claim.effect("PiT's gain over ViT above half of ResNet's gain", three, gain_of_stages, probe=CORRECT)
     claim.effect("ResNet NLL_train above ViT NLL_train", resnet, nll, minus=vit, probe="fit")
 
 
 PATCHES = [study("patch", of="vit")]  # small, medium and large: 2, 4 and 8 px in the paper
 
 
-@pytest.mark.claim("L14", part="accuracy", roles=PATCHES, probes=["prediction", "fit"])
+@pytest.mark.claim("L14", part="accuracy", roles=PATCHES, probes=[CORRECT, "fit"])
 def test_L14_neither_the_smallest_patch_is_best_nor_the_largest(claim: Effects) -> None:
     small, medium, large = claim.study("patch").values()
     for size, role in (("small", small), ("large", large)):
-        claim.effect(f"{size} patch error above medium patch error", role, error, minus=medium, probe="prediction")
+        claim.effect(f"{size} patch error above medium patch error", role, error, minus=medium, probe=CORRECT)
         claim.effect(f"{size} patch NLL_train above medium patch NLL_train", role, nll, minus=medium, probe="fit")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from harness.plan.study import study
+from harness.plan.wanted import wanted
 from harness.readings import Share, cka
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def accuracy(predictions: pd.DataFrame) -> float:
 WHERE = [study("where", of="alternet", at=at) for at in ("stage ends", "model end")]
 
 
-@pytest.mark.claim("S5", roles=WHERE, probes=["prediction"])
+@pytest.mark.claim("S5", roles=WHERE, probes=[wanted("prediction", brief=True)])
 def test_S5_msas_belong_at_the_ends_of_stages_not_at_the_end_of_the_model(claim: Effects) -> None:
     where = claim.study("where")
     name = "MSAs at the ends of stages above as many at the end of the model"

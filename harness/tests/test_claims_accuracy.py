@@ -87,6 +87,7 @@ def test_accuracies_are_in_percentage_points_and_speeds_in_logs():
 
 
 def test_no_test_of_a_claim_about_accuracy_is_missing_here():
-    probes = {wanted("prediction"), wanted("corruption", brief=True), wanted("throughput")}
+    brief = {wanted(probe, brief=True) for probe in ("prediction", "corruption")}
+    probes = {wanted("prediction"), *brief, wanted("throughput")}
     mine = {key for key, test in TESTS.items() if key[0][0] in "ADSU" and set(test.probes) <= probes and test.roles}
     assert mine == {key for key in BETTER if key[0][0] != "L"}

@@ -9,9 +9,10 @@ import pytest
 from harness.plan.catalogue import Series
 from harness.plan.study import Point
 from harness.readings import robustness
-from harness.report.figures import corruption, prediction
+from harness.report.figures import corruption, drawings_of, prediction
 from harness.report.figures.reliability import by_confidence
 from harness.report.figures.style import Paper, figure_style
+from harness.report.tables import TableError
 
 STRONG = Series(
     name="ViT, strong",
@@ -53,6 +54,14 @@ def test_a_panel_a_role_with_the_papers_curve_of_the_same_augmentation():
     assert "ViT, strong" not in weak.label
     with figure_style():
         assert [drawing.name for drawing in prediction.draw(predictions(), Paper([], "", ""))] == ["accuracy"]
+
+
+def test_predictions_in_brief_have_accuracies_and_no_reliability_diagram():
+    brief = predictions().assign(sample=0).drop(columns="confidence")
+    drawings = drawings_of(brief, "prediction", "prediction.parquet", Paper([], "", ""))
+    assert [drawing.name for drawing in drawings] == ["accuracy"]
+    with pytest.raises(TableError, match=r"^prediction\.parquet has no column confidence"):
+        drawings_of(brief, "prediction", "prediction.parquet", Paper([STRONG], "CIFAR-100", "Fig F.1a", points=POINTS))
 
 
 def corrupted():

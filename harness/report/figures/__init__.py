@@ -1,7 +1,7 @@
 """The figures of the report, chosen by the probe that wrote the table.
 
-A probe's figure is the module of its name here, with `NUMERIC` and `TEXT`, the columns it needs, and
-`draw(table, paper) -> [Drawing]`.
+A probe's figure is the module of its name here, with `NUMERIC` and `TEXT`, the columns it needs, perhaps `WHOLE`, those
+that a table in brief does not have, and `draw(table, paper) -> [Drawing]`.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ def drawings_of(table: pd.DataFrame, probe: str, name: str, paper: Paper) -> lis
         TableError: no figure can be drawn from this table.
     """
     figure = figure_of(probe)
+    numeric = (*figure.NUMERIC, *(column for column in getattr(figure, "WHOLE", ()) if column in table))
     with figure_style():
-        return figure.draw(chosen_columns(table, name, figure.NUMERIC, figure.TEXT), paper)
+        return figure.draw(chosen_columns(table, name, numeric, figure.TEXT), paper)
 
 
 def pictured(drawings: list[Drawing], key: str) -> list[Drawing]:

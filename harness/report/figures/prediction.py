@@ -9,9 +9,10 @@ from harness.report.figures.dots import Measure, dot_panels
 from harness.report.figures.reliability import reliability_drawing
 from harness.report.figures.studies import study_drawings
 from harness.report.figures.style import Drawing, Paper, as_csv
-from harness.report.tables import TableError, weighted_mean
+from harness.report.tables import TableError, check_columns, weighted_mean
 
-NUMERIC = ("seed", "images", "correct", "confidence")
+NUMERIC = ("seed", "images", "correct")
+WHOLE = ("confidence",)
 TEXT = ("role", "model")
 ACCURACY = Measure("accuracy", "accuracy on the test set (%)", "Accuracy", " %", places=1)
 ERROR = Measure("error", "error on the test set (%)", "Error", " %", places=1)
@@ -21,7 +22,7 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
     """A row per role, in per cent; for the points of a study, also their course.
 
     Raises:
-        TableError: no row counts.
+        TableError: no row counts, or a reliability diagram is wanted of predictions in brief.
     """
     seeds = weighted_mean(table, ["role", "seed"], "correct", "images")
     if seeds.empty:
@@ -36,5 +37,6 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
     drawn = as_csv(values, "role", "seed", measure.quantity)
     drawings = [Drawing(measure.quantity, measure.words, caption, panels, csv=drawn)]
     if any(series.quantity == "reliability" for series in paper.series):
+        check_columns(table, "prediction.parquet", WHOLE)
         return [reliability_drawing(table, paper), *drawings]
     return drawings + study_drawings(values, [measure], paper)
