@@ -31,6 +31,7 @@ class Control(Record):
     value: float | None
     low: float | None
     high: float | None
+    within: tuple[float, float] | None = None
     n: int
 
 
@@ -42,8 +43,9 @@ class Effect(Record):
     protocol: str | None = None
     unit: str
     value: float | None
-    low: float | None
+    low: float | None  # by Student's t, which does not know where a share ends
     high: float | None
+    within: tuple[float, float] | None = None  # where the truth lies, whatever it is
     level: float
     n: int
     replicate: str  # what was repeated: "seed", or with one seed the probe's sample, e.g. "image"
@@ -59,6 +61,14 @@ class Effect(Record):
     untrained: Control | None = None  # the same of networks with random weights
     by_seed: list[float | None] = []  # the effect of each of the case's seeds; empty for what has none
     freedom: float | None = None  # degrees of freedom of the interval; None in evidence from before it was kept
+
+
+def shown_bounds(found: Effect | Control) -> tuple[float | None, float | None]:
+    """The interval as a person is shown it: without what no truth can be, which takes nothing from its level."""
+    if found.within is None:
+        return found.low, found.high
+    least, most = found.within
+    return least if found.low is None else max(found.low, least), most if found.high is None else min(found.high, most)
 
 
 class PremiseRecord(Record):

@@ -149,7 +149,8 @@ def estimate(replicates: Sequence[Replicate], *, paired: bool) -> Estimate:
         spread = Error(deviation(values, step * math.sqrt(2) if others else step), n - 1)
     within = sum(each.variance for each in replicates) / n
     known = not math.isnan(within)
-    between = max(0.0, 1 - within / spread.size**2) if spread.size and known else None
+    ratio = math.sqrt(within) / spread.size if spread.size and known else math.nan  # a tiny spread has no square
+    between = None if math.isnan(ratio) else max(0.0, 1 - ratio * ratio)
     error = Error(spread.size / math.sqrt(n), spread.freedom)
     least = math.sqrt(within / n) if known else 0.0
     return Estimate(mean, error, n, "seed", least, spread, between, not others, tuple(values))

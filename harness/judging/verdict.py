@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from harness.judging.evidence import Effect, PremiseRecord, Verdict
+from harness.judging.evidence import Effect, PremiseRecord, Verdict, shown_bounds
 from harness.judging.looks import Look
 from harness.judging.statistics import student
 
@@ -77,9 +77,10 @@ def unmet(premises: Sequence[PremiseRecord]) -> str:
 
 
 def shown(effect: Effect) -> str:
-    if effect.low is None or effect.high is None or effect.value is None:
+    low, high = shown_bounds(effect)
+    if low is None or high is None or effect.value is None:
         return f"{effect.name!r} has no interval and"
-    return f"{effect.name!r}: {effect.value:.3g} {effect.unit} [{effect.low:.3g}, {effect.high:.3g}]"
+    return f"{effect.name!r}: {effect.value:.3g} {effect.unit} [{low:.3g}, {high:.3g}]"
 
 
 def undecided(deciding: Sequence[Effect], look: Look) -> str:

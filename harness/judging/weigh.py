@@ -84,6 +84,7 @@ def as_effect(rule: EffectRule, found: Estimate, look: Look, control: Estimate |
         value=number(found.value),
         low=number(low),
         high=number(high),
+        within=rule.range,
         level=found.cautious(look.level),
         n=found.n,
         replicate=found.replicate,
@@ -95,17 +96,17 @@ def as_effect(rule: EffectRule, found: Estimate, look: Look, control: Estimate |
         small=small,
         predicted=None if predicted is None or not all(map(math.isfinite, predicted)) else predicted,
         between=found.between,
-        untrained=as_control(control, look),
+        untrained=as_control(rule, control, look),
         by_seed=[number(value) for value in found.by_seed],
         freedom=number(found.error.freedom),
     )
 
 
-def as_control(found: Estimate | None, look: Look) -> Control | None:
+def as_control(rule: EffectRule, found: Estimate | None, look: Look) -> Control | None:
     if found is None:
         return None
     low, high = found.interval(look.level)
-    return Control(value=number(found.value), low=number(low), high=number(high), n=found.n)
+    return Control(value=number(found.value), low=number(low), high=number(high), within=rule.range, n=found.n)
 
 
 def number(value: float) -> float | None:
@@ -130,9 +131,21 @@ def above_untrained(rule: EffectRule, effects: Effects, control: Effects | None,
     # Random weights of one architecture hardly differ: they take no skewness away.
     found = replace(gained, skewed=effects.estimate(rule).skewed)
     raised = rule.model_copy(
-        update={"name": ABOVE_UNTRAINED.format(rule.name), "null": 0.0, "paired": True, "paper": None, "source": None}
+        update={
+            "name": ABOVE_UNTRAINED.format(rule.name),
+            "null": 0.0,
+            "paired": True,
+            "within": differences(rule.range),
+            "paper": None,
+            "source": None,
+        }
     )
     return as_effect(raised, found, look).model_copy(update={"against_untrained": True})
+
+
+def differences(within: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Where the difference of two such numbers lies."""
+    return within and (within[0] - within[1], within[1] - within[0])
 
 
 def gain(trained: Replicate, random: Replicate) -> Replicate:

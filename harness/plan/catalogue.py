@@ -30,6 +30,10 @@ class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+# Of a share, or the difference of two, and of a rank correlation.
+RANGES = {"share": (-1.0, 1.0), "rank correlation": (-1.0, 1.0)}
+
+
 class EffectRule(Entry):
     """An effect that the rule names; larger means more as the paper says, `null` is the value of no effect.
 
@@ -38,6 +42,7 @@ class EffectRule(Entry):
         paired: whether its two networks are compared seed by seed: accuracies, and variants of one network.
         trained: whether it is about what training makes of a network: then the trained network also has to exceed the
             untrained one of the same seed.
+        within: where the truth lies, whatever it is, if that is less than its unit allows (`range`).
         paper: the paper's number; where the null is a margin (no worse than ...), of the same difference.
         each: what the `{}` in the name stands for ("stage", "step"): one effect for each that the networks have, all of
             which the rule names; `papers` are the paper's numbers by what stands there, `paper` that of any other.
@@ -52,6 +57,7 @@ class EffectRule(Entry):
     decides: bool
     paired: bool = False
     trained: bool = False
+    within: tuple[float, float] | None = None
     paper: float | None = None
     papers: dict[str, float] = {}
     source: str | None = None
@@ -63,6 +69,11 @@ class EffectRule(Entry):
         if self.papers and self.each is None:
             raise ValueError(f"effect {self.name!r} has papers, which are of an effect for each of something")
         return self
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """Where its truth lies, whatever it is; None for what may be any number."""
+        return self.within or RANGES.get(self.unit)
 
     def called(self, name: str) -> EffectRule | None:
         """The effect of this name: itself, or that one of many; None where it is another's name."""
@@ -115,7 +126,7 @@ class Rule(Entry):
     @cached_property
     def sha256(self) -> str:
         """Changes with the rule, so that nobody tunes a rule unseen after the result."""
-        described = {"effects": {"__all__": {"quantity", "protocol"}}}
+        described = {"effects": {"__all__": {"quantity", "protocol", "within"}}}
         return digest(self.model_dump(mode="json", exclude={"sha256": True, **described}))
 
 

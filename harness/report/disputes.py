@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness.judging.evidence import Effect
+from harness.judging.evidence import Effect, shown_bounds
 from harness.plan.catalogue import Claim
 from harness.report.cells import Table, badge
 from harness.report.numbers import NOTHING, decimals, fixed, interval, significant
@@ -50,9 +50,10 @@ def find(effects: list[Effect], quantity: str) -> Effect | None:
 def estimate(effect: Effect | None, scale: float = 1.0) -> str:
     if effect is None:
         return NOTHING
-    numbers = {"value": effect.value, "low": effect.low, "high": effect.high}
+    low, high = shown_bounds(effect)
+    numbers = {"value": effect.value, "low": low, "high": high}
     scaled = effect.model_copy(
-        update={name: number if number is None else scale * number for name, number in numbers.items()}
+        update={"within": None, **{name: number and scale * number for name, number in numbers.items()}}
     )
     return f"{fixed(scaled.value, decimals(scaled))} {interval(scaled)}".strip()
 

@@ -6,7 +6,7 @@ import math
 
 from markupsafe import Markup
 
-from harness.judging.evidence import Effect, PaperValue
+from harness.judging.evidence import Effect, PaperValue, shown_bounds
 from harness.report.summary import Case, Summary
 
 WIDTH, HEIGHT, MARGIN = 150, 18, 8
@@ -18,7 +18,7 @@ def forest(effect: Effect, paper: list[PaperValue]) -> Markup:
     """An inline SVG, hidden from screen readers: the numbers stand beside it. Empty where there is no value."""
     if effect.value is None or not math.isfinite(effect.value):
         return Markup()
-    bounds = [bound for bound in (effect.low, effect.high) if bound is not None and math.isfinite(bound)]
+    bounds = [bound for bound in shown_bounds(effect) if bound is not None and math.isfinite(bound)]
     published = [value.value for value in paper]
     everything = [effect.value, effect.null, *bounds, *published]
     low, high = min(everything), max(everything)
@@ -68,7 +68,7 @@ def on_the_papers_scale(effect: Effect, size: float) -> Markup:
         return 100 * (scaled - LEAST) / (MOST - LEAST)
 
     value = effect.value if effect.value is not None else math.nan
-    low, high = (math.nan if bound is None else bound for bound in (effect.low, effect.high))
+    low, high = (math.nan if bound is None else bound for bound in shown_bounds(effect))
     parts = [f'<line class="{name}" x1="{at:.1f}%" x2="{at:.1f}%" y1="0" y2="{ROW}"/>'
              for name, at in (("null", place(effect.null)), ("paper", place(effect.null + size)))]  # fmt: skip
     ends = [bound if math.isfinite(bound) else side * math.inf for bound, side in ((low, -1), (high, 1))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from harness.judging.evidence import Control, Effect
+from harness.judging.evidence import Control, Effect, shown_bounds
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
@@ -13,7 +13,7 @@ NOTHING = "\N{EN DASH}"
 
 def decimals(effect: Effect | Control) -> int:
     """Decimals that show two digits of half the interval, or three of the value where there is no interval."""
-    bounds = [bound for bound in (effect.low, effect.high) if bound is not None and math.isfinite(bound)]
+    bounds = [bound for bound in shown_bounds(effect) if bound is not None and math.isfinite(bound)]
     width = max(bounds) - min(bounds) if bounds else 0.0
     if width > 0:
         return min(max(1 - math.floor(math.log10(width / 2)), 0), 6)
@@ -56,10 +56,11 @@ def percent(level: float) -> str:
 
 def interval(effect: Effect | Control) -> str:
     """`[0.12, 0.34]`, or nothing where the effect has no interval."""
-    if effect.low is None and effect.high is None:
+    low, high = shown_bounds(effect)
+    if low is None and high is None:
         return ""
     places = decimals(effect)
-    return f"[{fixed(effect.low, places)}, {fixed(effect.high, places)}]"
+    return f"[{fixed(low, places)}, {fixed(high, places)}]"
 
 
 def replicates(effect: Effect) -> str:

@@ -145,7 +145,7 @@ def test_a_reworded_effect_is_an_error_in_the_test_and_keeps_its_place_in_the_re
 
 def test_another_rule_and_another_statistic_are_said(folder, catalogue):
     results = folder("L2", "L3")
-    rule = 'name = "ResNet NEP below 2 %", unit = "share", null = '
+    rule = 'name = "ResNet NEP below 2 %", unit = "share", within = [-0.98, 0.02], null = '
     changed = catalogue(**{f"{rule}0.0": f"{rule}-1.0"})
     table = results / "tables" / "L2" / "warmup-digits" / "hessian-warmup.parquet"
     rows = pd.read_parquet(table)

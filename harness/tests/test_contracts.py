@@ -14,6 +14,7 @@ from torch.nn.functional import one_hot
 import harness.probes
 from harness.errors import HarnessError
 from harness.judging.again import load_tests
+from harness.judging.evidence import read_all_evidence
 from harness.plan.case import expand
 from harness.plan.catalogue import EffectRule, Rule, load_catalogue
 from harness.plan.profile import FOLDER, load_profile
@@ -179,6 +180,23 @@ def test_a_claims_test_measures_the_effects_of_its_rule_and_no_others(claim, par
     assert sorted(case.names) == sorted(effect.name for effect in rule.measured(case.names))
     assert all(any(effect.called(name) for name in case.names) for effect in rule.effects)
     assert sorted(case.premises) == sorted(premise.name for premise in rule.premises)
+
+
+def test_nothing_that_was_measured_lies_where_its_rule_says_that_no_truth_can():
+    seen = set()
+    for reference in ("quick", "digits", "mini", "warmup"):
+        for (claim, _), evidence in read_all_evidence(CLAIMS.parent / "results" / "reference" / reference).items():
+            rule = CATALOGUE[claim].rule(evidence.rule.part)
+            theirs = {effect.name: effect for effect in evidence.effects}
+            for effect in rule.measured(theirs):
+                if effect.range and theirs[effect.name].value is not None:
+                    found, (least, most) = theirs[effect.name], effect.range
+                    assert least - 1e-9 <= min(found.by_seed, default=least), (claim, effect.name)
+                    assert max(found.by_seed, default=most) <= most + 1e-9, (claim, effect.name)
+                    assert effect.paper is None or least <= effect.paper <= most
+                    assert least < effect.null < most, (claim, effect.name)
+                    seen.add((claim, effect.name))
+    assert len(seen) > 30
 
 
 def test_an_effect_for_each_has_the_papers_number_where_the_paper_has_one():

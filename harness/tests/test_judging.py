@@ -11,11 +11,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.judging.evidence import PremiseRecord
+from harness.judging.evidence import PremiseRecord, shown_bounds
 from harness.judging.looks import Look, boundaries, levels, sequence
 from harness.judging.statistics import SKEWED, Error, Estimate, Replicate, SampleTable, estimate, jackknife, over_draws
 from harness.judging.verdict import detectable, judge, p_value, seeds_to_decide
-from harness.judging.weigh import as_effect
+from harness.judging.weigh import as_effect, differences
 from harness.plan.catalogue import EffectRule
 from harness.probes import PROBES
 from harness.readings import nep
@@ -31,8 +31,8 @@ def over_seeds(ones, others=None, *, paired=False, variance=0.0, step=0.0, sampl
     return estimate(found, paired=paired)
 
 
-def rule(*, null=0.0, decides=True, paper=None, name="rise"):
-    return EffectRule(name=name, unit="nats", null=null, decides=decides, paper=paper)
+def rule(*, null=0.0, decides=True, paper=None, name="rise", unit="nats", within=None):
+    return EffectRule(name=name, unit=unit, null=null, decides=decides, paper=paper, within=within)
 
 
 def effect(low, high, *, n=3, look=ONE_LOOK, **about):
@@ -318,6 +318,25 @@ def test_the_rule(effects, verdict):
     assert found == verdict
     assert reason.endswith(".")
     assert "\n" not in reason
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=5), st.sampled_from([None, (0.0, 1.0)]))
+def test_an_interval_is_shown_within_what_its_number_can_be_and_judged_as_it_is(shares, within):
+    found = as_effect(rule(unit="share", within=within), over_seeds(shares), ONE_LOOK)
+    least, most = within or (-1.0, 1.0)
+    low, high = shown_bounds(found)
+    assert least - 1e-9 <= low - 1e-9 <= found.value <= high + 1e-9 <= most + 1e-9
+    assert (low, high) == (max(found.low, least), min(found.high, most))
+    anything = as_effect(rule(), over_seeds(shares), ONE_LOOK)
+    assert shown_bounds(anything) == (anything.low, anything.high) == (found.low, found.high)
+    assert judge([found], (), ONE_LOOK)[0] == judge([anything], (), ONE_LOOK)[0]
+    assert shown_bounds(found.model_copy(update={"low": None, "high": None})) == (least, most)
+
+
+def test_what_training_adds_to_a_share_may_be_all_of_it_to_either_side():
+    assert differences((0.0, 1.0)) == (-1.0, 1.0)
+    assert differences((-0.98, 0.02)) == (-1.0, 1.0)
+    assert differences(None) is None
 
 
 def test_a_case_whose_premise_fails_is_out_of_scope_whatever_its_effects():
