@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -64,11 +65,14 @@ class Effect(Record):
 
 
 def shown_bounds(found: Effect | Control) -> tuple[float | None, float | None]:
-    """The interval as a person is shown it: without what no truth can be, which takes nothing from its level."""
-    if found.within is None:
-        return found.low, found.high
-    least, most = found.within
-    return least if found.low is None else max(found.low, least), most if found.high is None else min(found.high, most)
+    """The interval as a person is shown it: without what no truth can be, which takes nothing from its level; where
+    there is none, none.
+    """
+    least, most = found.within or (-math.inf, math.inf)
+    return (
+        None if found.low is None else max(found.low, least),
+        None if found.high is None else min(found.high, most),
+    )
 
 
 class PremiseRecord(Record):
