@@ -9,7 +9,7 @@ from statistics import median
 from typing import TypeVar
 
 from harness.plan.profile import Profile
-from harness.plan.run import FINISHED, TOLD, Run
+from harness.plan.run import FINISHED, TOLD, ModelSpec, Run
 from harness.plan.wanted import ProbeRequest
 from harness.probes.kinds import PROBES
 from harness.store import Store
@@ -36,7 +36,7 @@ class Speeds:
         """Seconds that a training on so many images takes; None where there is nothing to go by."""
         if not images:
             return 0.0
-        speed = self.training.get((str(run.model), run.dataset)) or profile.throughput.get(run.model.name)
+        speed = self.training.get((str(run.model), run.dataset)) or figure(run.model, profile)
         return images / speed if speed else None
 
     def of_probes(self, run: Run, requests: Iterable[ProbeRequest], profile: Profile) -> float | None:
@@ -49,6 +49,11 @@ class Speeds:
                 return None
             seconds += work(request, run) * pace
         return seconds
+
+
+def figure(model: ModelSpec, profile: Profile) -> float | None:
+    """Images a second by the profile: of this very network, or of the plain one."""
+    return profile.throughput.get(str(model), profile.throughput.get(model.name))
 
 
 def work(request: ProbeRequest, run: Run) -> float:

@@ -71,8 +71,9 @@ class Profile(BaseModel):
         floors: role -> least test accuracy (share) of a network that has learned; a role without one has to be well
             above chance.
         keep: epochs behind the warm-up whose weights are kept besides the last; 0 is the end of the warm-up.
-        throughput: training images per second and CPU core by model name, for the plan's estimate before anything of
-            the kind has been trained here.
+        throughput: training images per second and CPU core by model name, and by name with options where these change
+            much, as the plan writes them: `vit_mini(patch_size=8)`; for its estimate before anything of the kind has
+            been trained here.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

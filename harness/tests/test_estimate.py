@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.plan.cast import Player
+from harness.plan.cast import Player, player
 from harness.plan.estimate import Speeds, finish_times, measured_speeds, reached, work
 from harness.plan.plan import Item, Plan
-from harness.plan.profile import load_profile
+from harness.plan.profile import FOLDER, load_profile
+from harness.plan.run import ModelSpec
 from harness.plan.wanted import wanted
 from harness.probes.kinds import PROBES
 
@@ -66,6 +67,29 @@ def test_without_any_measurement_the_profiles_speed_is_taken(make_run, profile):
     assert Speeds().of_probes(run, [prediction, prediction], profile) == pytest.approx(2 * 360 / 4 / speed)
     assert Speeds().of_probes(make_run("mixer_tiny"), [prediction], profile) is None
     assert Speeds().of_training(make_run("mixer_tiny"), profile, 0) == 0.0
+
+
+def test_a_network_with_options_has_the_figure_of_its_own_or_that_of_the_plain_one(make_run, profile):
+    plain = make_run()
+    own = plain.model_copy(update={"model": ModelSpec(name="vit_micro", overrides={"heads": 1, "depth": 2})})
+    other = plain.model_copy(update={"model": ModelSpec(name="vit_micro", overrides={"heads": 2})})
+    told = {"vit_micro": 100.0, "vit_micro(depth=2, heads=1)": 400.0}
+    profile = profile.model_copy(update={"throughput": told})
+    assert [Speeds().of_training(run, profile, 200) for run in (plain, own, other)] == [2.0, 0.5, 2.0]
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_figure_with_options_is_of_a_network_that_the_profile_trains(path):
+    profile = load_profile(path.stem)
+    leads = [(role, lead) for role, specs in profile.roles.items() for lead in specs]
+    networks = {str(lead) for _, lead in leads}
+    networks |= {
+        str(player(profile, name, lead).model)
+        for name, variant in profile.variants.items()
+        for role, lead in leads
+        if role == variant.of
+    }
+    assert {name for name in profile.throughput if "(" in name} <= networks
 
 
 def test_what_was_measured_here_goes_first(make_run, profile, store):
