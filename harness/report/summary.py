@@ -174,8 +174,8 @@ class Summary:
 
     @property
     def devices(self) -> list[str]:
-        """Of what was trained and measured; a claim without networks needed none."""
-        found = distinct(evidence.provenance.device for evidence in self.evidence)
+        """Of what was trained and measured, each once; a claim without networks needed none."""
+        found = distinct(each for evidence in self.evidence for each in evidence.provenance.device.split("; "))
         return [device for device in found if device != "none"] or found
 
     @property

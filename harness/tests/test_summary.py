@@ -53,6 +53,15 @@ def test_the_page_says_what_holds_on_what_it_rests_and_what_disagrees(results, c
     assert not any(line.count("\n\n") for line in lines)
 
 
+def test_each_machine_is_named_once(results, claims):
+    one, both = "cpu: A (family 25), 1 thread", "cpu: A (family 25), 1 thread; cpu: B, 1 thread"
+    for case, device in (("digits", both), ("cifar10", one), ("cifar100", "none")):
+        evidence = made.evidence(claims, "A2", [made.effect("accuracy gain", -1.0, 0.5)])
+        provenance = evidence.provenance.model_copy(update={"device": device})
+        write_evidence(results / "some", case, evidence.model_copy(update={"provenance": provenance}))
+    assert "on cpu: A (family 25), 1 thread; cpu: B, 1 thread." in markdown(summarise(results / "some", claims), claims)
+
+
 def test_what_markdown_would_take_for_its_own_is_shown_as_it_is(tmp_path):
     text = made.CATALOGUE.replace("AlterNet beats ResNet", "AlterNet | *beats* <b>ResNet")
     claims = made.catalogue(tmp_path, text)
