@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import re
 import shlex
 import subprocess
 import tomllib
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +29,7 @@ from harness.tests.test_main import make
 from models import create_model
 
 ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "results" / "reference"
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "results/README.md")),
     *sorted((ROOT / "docs").glob("*.md")),
@@ -284,6 +287,18 @@ def test_what_a_profile_costs_is_about_what_the_plan_says():
         training = [item for item in plan.items if item.images]
         assert len(training) == pytest.approx(int(runs), rel=0.25), name
         assert sum(item.images for item in training) / 1e6 == pytest.approx(float(millions), rel=0.25), name
+
+
+def test_the_table_of_results_has_the_counts_of_the_committed_sets():
+    words = ("agrees", "disagrees", "negligible", "inconclusive", "out of scope")
+    rows = dict(re.findall(r"^\| \[`(\w+)`\][^|]*\|[^|]*\| ([^|]*(?:\| \d+ ){5})\|", TEXTS["results/README.md"], re.M))
+    assert {*rows} == {path.parent.name for path in REFERENCE.glob("*/set.json")}
+    for name, row in rows.items():
+        cases = json.loads((REFERENCE / name / "verdicts.json").read_text(encoding="utf-8"))["cases"]
+        said = Counter(case["said"] for case in cases)
+        behind = sorted({case["seeds"] for case in cases if case["seeds"]})
+        seeds = " to ".join(dict.fromkeys((str(behind[0]), str(behind[-1]))))
+        assert [cell.strip() for cell in row.split("|")] == [seeds, *(str(said[word]) for word in words)], name
 
 
 def test_shell_blocks_are_shell():
