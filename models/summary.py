@@ -35,12 +35,11 @@ def describe(
     A person's own network is built as it is: its factory may compute with numbers, which the meta device does not hold.
     """
     with torch.device("cpu" if name.startswith("subject/") else "meta"):
-        model = create_model(
-            name, num_classes=num_classes, image_size=image_size, in_chans=in_chans, **overrides
-        ).eval()
-        with FlopCounterMode(display=False) as counter:
-            model(torch.zeros(1, in_chans, image_size, image_size))
+        model = create_model(name, num_classes=num_classes, image_size=image_size, in_chans=in_chans, **overrides)
     parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    units = Counter(unit.kind for unit in anatomy(model).units)
+    model.requires_grad_(False)  # the counter would follow gradients, and fail at PiT's parameters, which are inputs
+    with FlopCounterMode(display=False) as counter:
+        found = anatomy(model, example_shape=(in_chans, image_size, image_size))  # its forward pass is the counted one
+    units = Counter(unit.kind for unit in found.units)
     source = ZOO[name].source if name in ZOO else name.split("/")[0]
     return Description(name, parameters, counter.get_total_flops() // 2, dict(units), source)
