@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -10,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 STOPPING = "stopping: each run finishes its step and keeps its state"
+AT_ONCE_SECONDS = 0.2  # `timeout -s INT` signals a process and then its group: what comes so soon is the same wish
 
 
 @dataclass
@@ -31,14 +33,17 @@ def stop_on_signals(stop: Stop, *, insist: bool = True) -> Iterator[Stop]:
         insist: a Ctrl-C after that interrupts at once. Not so under torchrun, which repeats the signal itself.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C once more.
+        KeyboardInterrupt: Ctrl-C once more, a moment later.
     """
+    first = math.inf  # when it was asked
 
     def ask(number: int, _: object) -> None:
+        nonlocal first
         again, stop.asked = stop.asked, True  # before the answer: the next signal may come on its heels
-        if again and insist and number == signal.SIGINT:
+        if again and insist and number == signal.SIGINT and time.monotonic() - first > AT_ONCE_SECONDS:
             raise KeyboardInterrupt
         if not again:
+            first = time.monotonic()
             _answer(f"{STOPPING}; Ctrl-C again to interrupt at once" if insist else STOPPING)
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

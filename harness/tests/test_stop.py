@@ -6,13 +6,14 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from harness.engine.local import run_jobs
 from harness.engine.settings import Settings
-from harness.engine.stop import Stop, stop_on_signals
+from harness.engine.stop import AT_ONCE_SECONDS, Stop, stop_on_signals
 from harness.plan.job import Job
 from harness.tests.sessions import PATIENCE_SECONDS, finish, group, start, until, write_project
 from harness.tests.test_engines import Watch
@@ -64,6 +65,8 @@ def test_a_signal_is_answered_once_and_the_second_ctrl_c_interrupts(number, capf
         os.kill(os.getpid(), number)
         assert stop.now()
         os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)  # `timeout -s INT` sends it to the process and to its group
+        time.sleep(AT_ONCE_SECONDS)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     lines = capfd.readouterr().err.split()
@@ -125,6 +128,7 @@ def test_the_second_ctrl_c_does_not_wait_for_a_step_that_does_not_end(tmp_path):
     out_of_patience.start()
     assert any("stopping" in line for line in iter(process.stdout.readline, ""))
     out_of_patience.cancel()
+    time.sleep(AT_ONCE_SECONDS)
     os.killpg(process.pid, signal.SIGINT)
     assert "KeyboardInterrupt" in finish(process, status=2)
     until(lambda: not group(process))
