@@ -39,7 +39,7 @@ def judge(effects: Sequence[Effect], premises: Sequence[PremiseRecord], look: Lo
         if chance(effect.small) < corrected:
             around = f"within a quarter of the paper's own size around {effect.null:g}"
             return "negligible", f"{shown(effect)} lies {around}."
-    return "inconclusive", undecided(deciding, look)
+    return "inconclusive", undecided(deciding, len(own), look)
 
 
 def by_protocol(effects: Sequence[Effect], look: Look) -> dict[str, Verdict]:
@@ -79,14 +79,14 @@ def unmet(premises: Sequence[PremiseRecord]) -> str:
 def shown(effect: Effect) -> str:
     low, high = shown_bounds(effect)
     if low is None or high is None or effect.value is None:
-        return f"{effect.name!r} has no interval and"
+        return f"{effect.name!r} has no interval"
     return f"{effect.name!r}: {effect.value:.3g} {effect.unit} [{low:.3g}, {high:.3g}]"
 
 
-def undecided(deciding: Sequence[Effect], look: Look) -> str:
+def undecided(deciding: Sequence[Effect], corrected_for: int, look: Look) -> str:
     """Which effect is open, what this design can see, what it lacks, and which look comes next."""
     open_ = max(deciding, key=lambda effect: chance(effect.above))
-    parts = [f"{shown(open_)} contains {open_.null:g}"]
+    parts = [shown(open_) + _yet_open(open_, corrected_for)]
     if open_.replicate != "seed":
         parts.append(f"drawn from {open_.n} {open_.replicate}s of one network, which is not trained here")
         return "; ".join(parts) + "."
@@ -98,6 +98,17 @@ def undecided(deciding: Sequence[Effect], look: Look) -> str:
         parts.append(f"{100 * open_.between:.0f} % of its variance is between seeds, so {what}")
     parts.append(f"the next look is at {look.next.seeds} seeds" if look.next else "this was the last look")
     return "; ".join(parts) + "."
+
+
+def _yet_open(effect: Effect, corrected_for: int) -> str:
+    """Where its interval lies, and why that decides nothing."""
+    if effect.low is None or effect.high is None or effect.value is None:
+        return ""
+    if effect.high >= effect.null:
+        return f" contains {effect.null:g}"
+    if effect.against_untrained:
+        return f" lies below {effect.null:g}: untrained networks show more of it, which contradicts nothing"
+    return f" lies below {effect.null:g}, but not after Holm's correction over {corrected_for} effects"
 
 
 def detectable(effect: Effect) -> float | None:

@@ -33,7 +33,7 @@ MEANINGS = {
     "contradicted": "at least one deciding effect lies below its null, after Holm's correction over all of them.",
     "disagrees": "the same, off the paper's protocol.",
     "negligible": "an effect lies within a quarter of the paper's own size around its null: too small to be it.",
-    "inconclusive": "anything else: an interval contains its null, so this design is too small to tell.",
+    "inconclusive": "anything else: this design is too small to tell an effect from its null.",
     "out of scope": "a premise of the claim does not hold here.",
     "not run": "nothing was judged here, for the reason that is given.",
     "error": "a fault of the harness, of the data or of the machine kept the case from being judged.",

@@ -395,6 +395,28 @@ def test_inconclusive_says_what_this_design_finds_and_which_look_is_next():
     assert judge([effect(-0.5, 1.5, n=5, look=last_one)], (), last_one)[1].endswith("this was the last look.")
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "against_untrained", "says"),
+    [
+        (-0.5, 1.5, False, "'open': 0.5 nats [-0.5, 1.5] contains 0; "),
+        (
+            -2,
+            -0.1,
+            False,
+            "'open': -1.05 nats [-2, -0.1] lies below 0, but not after Holm's correction over 3 effects; ",
+        ),
+        (-2, -0.1, True, "[-2, -0.1] lies below 0: untrained networks show more of it, which contradicts nothing; "),
+        (-math.inf, math.inf, False, "'open' has no interval; "),
+    ],
+)
+def test_inconclusive_says_where_the_interval_of_the_open_effect_lies(low, high, against_untrained, says):
+    effects = [effect(0.5, 1.5), effect(low, high, name="open"), effect(1, 2)]
+    effects[1] = effects[1].model_copy(update={"against_untrained": against_untrained})
+    verdict, reason = judge(effects, (), ONE_LOOK)
+    assert verdict == "inconclusive"
+    assert says in reason
+
+
 @pytest.mark.parametrize(("others", "size"), [(np.zeros(8), 1.157), (None, 1.496)])  # of two networks, of one
 def test_what_is_said_to_be_found_with_80_percent_power_is_found_that_often(others, size):
     random, look = np.random.default_rng(0), Look(8, (8,))
