@@ -57,28 +57,31 @@ def comparable(summary: Summary) -> list[tuple[str, Case, Effect, float]]:
 
 
 def on_the_papers_scale(effect: Effect, size: float) -> Markup:
-    """Its interval in units of the paper's own effect: 0 is the null, 1 the paper; an arrow where it goes on.
+    """Its interval in units of the paper's own effect: 0 is the null, 1 the paper; an arrow where it goes on, a double
+    one in the place of the dot where our value lies beyond.
 
     Args:
         size: of the paper's effect, from the null.
     """
 
-    def place(value: float) -> float:
-        scaled = min(max((value - effect.null) / size, LEAST), MOST)
-        return 100 * (scaled - LEAST) / (MOST - LEAST)
+    def scaled(value: float) -> float:
+        return (value - effect.null) / size
 
-    value = effect.value if effect.value is not None else math.nan
-    low, high = (math.nan if bound is None else bound for bound in shown_bounds(effect))
-    parts = [f'<line class="{name}" x1="{at:.1f}%" x2="{at:.1f}%" y1="0" y2="{ROW}"/>'
-             for name, at in (("null", place(effect.null)), ("paper", place(effect.null + size)))]  # fmt: skip
-    ends = [bound if math.isfinite(bound) else side * math.inf for bound, side in ((low, -1), (high, 1))]
-    first, last = (place(end) for end in ends)
+    def place(at: float) -> str:
+        return f"{100 * (min(max(at, LEAST), MOST) - LEAST) / (MOST - LEAST):.1f}%"
+
+    value = math.nan if effect.value is None else scaled(effect.value)
+    bounds = zip(shown_bounds(effect), (-math.inf, math.inf), strict=True)
+    first, last = sorted(scaled(unbounded if bound is None else bound) for bound, unbounded in bounds)
     middle = ROW / 2
-    parts.append(f'<line class="interval" x1="{first:.1f}%" x2="{last:.1f}%" y1="{middle}" y2="{middle}"/>')
-    if math.isfinite(value):
-        parts.append(f'<circle class="ours" cx="{place(value):.1f}%" cy="{middle}" r="4"/>')
-    for at, sign in ((first, "‹"), (last, "›")):
-        if at in (0.0, 100.0):
-            anchor = "start" if at == 0 else "end"
-            parts.append(f'<text class="on" x="{at:.0f}%" y="{middle + 4}" text-anchor="{anchor}">{sign}</text>')
+    parts = [f'<line class="{name}" x1="{place(at)}" x2="{place(at)}" y1="0" y2="{ROW}"/>'
+             for name, at in (("null", 0.0), ("paper", 1.0))]  # fmt: skip
+    parts.append(f'<line class="interval" x1="{place(first)}" x2="{place(last)}" y1="{middle}" y2="{middle}"/>')
+    if LEAST <= value <= MOST:
+        parts.append(f'<circle class="ours" cx="{place(value)}" cy="{middle}" r="4"/>')
+    if first < LEAST:
+        parts.append(f'<text class="on" x="0%" y="{middle + 4}">{"«" if value < LEAST else "‹"}</text>')
+    if last > MOST:
+        sign = "»" if value > MOST else "›"
+        parts.append(f'<text class="on" x="100%" y="{middle + 4}" text-anchor="end">{sign}</text>')
     return Markup(f'<svg class="scale" height="{ROW}" aria-hidden="true">{"".join(parts)}</svg>')

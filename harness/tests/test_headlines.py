@@ -136,10 +136,23 @@ def test_effects_stand_on_the_scale_of_the_papers_own(summary):
     }
     assert at == {"null": "30.0", "paper": "50.0", "interval": "40.0", "ours": "50.0"}
     assert "<text" not in picture
-    beyond = on_the_papers_scale(made.effect("x", 5.0, 4.5), 1.0)
-    assert "›" in beyond
-    assert "‹" not in beyond
-    assert 'cx="100.0%"' in beyond
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "size", "arrows", "dot"),
+    [
+        (2.0, 1.0, 1.0, "", True),
+        (2.0, 2.0, 1.0, "›", True),
+        (5.0, 4.5, 1.0, "»", False),
+        (-6.0, 2.0, 1.0, "«", False),  # all of it is out there
+        (-3.0, 9.0, 1.0, "«›", False),
+        (6.0, 2.0, -1.0, "«", False),  # where the paper's effect lies below the null
+    ],
+)
+def test_what_goes_beyond_the_scale_is_an_arrow_and_our_value_never_a_dot_elsewhere(value, half, size, arrows, dot):
+    picture = on_the_papers_scale(made.effect("x", value, half), size)
+    assert "".join(re.findall(">([‹›«»])<", picture)) == arrows
+    assert ("<circle" in picture) is dot
 
 
 def test_an_effect_without_an_interval_reaches_both_edges():
