@@ -50,7 +50,8 @@ def start_torchrun(place, *options, profile=PROFILE):
     return subprocess.Popen(
         [*torchrun, *command(place, options, profile)],
         cwd=place,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        # Should torch's threads abort one of them, its output says where.
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
