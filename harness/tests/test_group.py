@@ -139,6 +139,42 @@ def test_two_processes_share_the_decoding_and_train_the_same_weights_as_one(tmp_
         torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-5)
 
 
+THREADS_LEFT = """
+import gc
+from pathlib import Path
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from harness.training.group import joined
+
+def threads():
+    return {path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")}
+
+with joined("cpu"):
+    DistributedDataParallel(nn.Linear(2, 2))
+    print(*threads())
+gc.collect()
+print(*threads())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads as Linux names them")
+def test_no_thread_of_the_group_outlives_it(tmp_path):
+    """One that is left when the interpreter ends can abort the process, once in many runs."""
+    alone = {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+    output = subprocess.run(
+        [sys.executable, "-c", THREADS_LEFT],  # the processes of `train` have imported too much already
+        cwd=tmp_path,
+        env={**os.environ, **alone, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=PATIENCE_SECONDS,
+    ).stdout
+    during, after = output.splitlines()
+    assert "gloo" in during
+    assert "gloo" not in after
+
+
 def test_two_processes_stop_together_and_continue(tmp_path):
     long = PROFILE.replace("epochs = 2", "epochs = 20000")
     process = start_torchrun(tmp_path, "--role", "vit", profile=long)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,6 +87,9 @@ def joined(device: str) -> Iterator[tuple[Group, torch.device]]:
     own = torch.device(device, int(os.environ["LOCAL_RANK"])) if device == "cuda" else torch.device(device)
     if own.type == "cuda":
         torch.cuda.set_device(own)
+    # DDP imports it, and its functions take the group there is by then as their default. Such a group outlives its end
+    # below, and its threads the interpreter, which they can abort.
+    importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group("nccl" if own.type == "cuda" else "gloo")
     try:
         yield Group(dist.get_rank(), dist.get_world_size()), own
