@@ -75,6 +75,13 @@ def shown_bounds(found: Effect | Control) -> tuple[float | None, float | None]:
     )
 
 
+def replicates(effect: Effect) -> str:
+    """What was repeated and how often: `3 seeds`."""
+    if effect.n == 1:
+        return f"1 {effect.replicate}"
+    return f"{effect.n} {effect.replicate}{'es' if effect.replicate.endswith(('ch', 's', 'x')) else 's'}"
+
+
 class PremiseRecord(Record):
     """What the rule takes for granted, and whether it is so here."""
 

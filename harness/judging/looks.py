@@ -54,6 +54,11 @@ class Look:
         return None if self.is_last else Look(self.of[self.number + 1], self.of)
 
     @property
+    def lacks_a_spread(self) -> bool:
+        """Whether it is at a single seed, of a plan whose replicate is the seed."""
+        return self.seeds == 1 and not self.is_last
+
+    @property
     def is_last(self) -> bool:
         return self.seeds == self.of[-1]
 

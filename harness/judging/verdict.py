@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from harness.judging.evidence import Effect, PremiseRecord, Verdict, shown_bounds
+from harness.judging.evidence import Effect, PremiseRecord, Verdict, replicates, shown_bounds
 from harness.judging.looks import Look
 from harness.judging.statistics import student
 
@@ -88,8 +88,10 @@ def undecided(deciding: Sequence[Effect], corrected_for: int, look: Look) -> str
     open_ = max(deciding, key=lambda effect: chance(effect.above))
     parts = [shown(open_) + _yet_open(open_, corrected_for)]
     if open_.replicate != "seed":
-        parts.append(f"drawn from {open_.n} {open_.replicate}s of one network, which is not trained here")
+        parts.append(f"drawn from {replicates(open_)} of one network each, and of no other seed")
         return "; ".join(parts) + "."
+    if open_.n == 1:
+        parts.append("a single seed says nothing of others")
     if (least := detectable(open_)) is not None:
         parts.append(f"{open_.n} seeds find {least:.3g} {open_.unit} with 80 % power")
     if open_.between is not None:

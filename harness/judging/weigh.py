@@ -11,7 +11,7 @@ from harness.judging.effects import Effects
 from harness.judging.evidence import DECIDED, Control, Effect, PremiseRecord, Verdict
 from harness.judging.learned import learned
 from harness.judging.looks import Look
-from harness.judging.statistics import Estimate, Replicate, estimate
+from harness.judging.statistics import Error, Estimate, Replicate, estimate
 from harness.judging.verdict import SMALL, judge
 from harness.plan.catalogue import EffectRule, Rule
 
@@ -67,6 +67,7 @@ def weigh(effects: Effects, control: Effects | None, look: Look) -> Judged:
 
 def as_effect(rule: EffectRule, found: Estimate, look: Look, control: Estimate | None = None) -> Effect:
     """An estimate as the evidence has it."""
+    found = over_seeds(found, look)
     low, high = found.interval(look.level)
     predicted = found.predicted()
     small = None
@@ -102,9 +103,16 @@ def as_effect(rule: EffectRule, found: Estimate, look: Look, control: Estimate |
     )
 
 
+def over_seeds(found: Estimate, look: Look) -> Estimate:
+    """The same without an interval where more seeds are to come, and the first one's samples know nothing of them."""
+    alone = look.lacks_a_spread and bool(found.by_seed)
+    return replace(found, error=Error(math.inf, 1), n=1, replicate="seed") if alone else found
+
+
 def as_control(rule: EffectRule, found: Estimate | None, look: Look) -> Control | None:
     if found is None:
         return None
+    found = over_seeds(found, look)
     low, high = found.interval(look.level)
     return Control(value=number(found.value), low=number(low), high=number(high), within=rule.range, n=found.n)
 

@@ -63,13 +63,6 @@ def interval(effect: Effect | Control) -> str:
     return f"[{fixed(low, places)}, {fixed(high, places)}]"
 
 
-def replicates(effect: Effect) -> str:
-    """What was repeated and how often: `3 seeds`."""
-    if effect.n == 1:
-        return f"1 {effect.replicate}"
-    return f"{effect.n} {effect.replicate}{'es' if effect.replicate.endswith(('ch', 's', 'x')) else 's'}"
-
-
 def estimate(effect: Effect) -> str:
     """The effect on one line: `0.23 [0.12, 0.34] nats`."""
     parts = (fixed(effect.value, decimals(effect)), interval(effect), effect.unit)

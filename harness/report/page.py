@@ -9,7 +9,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from harness.judging.evidence import Control, Effect
+from harness.judging.evidence import Control, Effect, replicates
 from harness.judging.folder import read_result_set
 from harness.plan.catalogue import Catalogue
 from harness.report import headlines as front
@@ -65,7 +65,7 @@ def write_page(results: Path, summary: Summary, catalogue: Catalogue, title: str
         HarnessError: the page cannot be written.
     """
     pages = environment()
-    pages.filters |= {"interval": numbers.interval, "replicates": numbers.replicates, "plain": exact_plain}
+    pages.filters |= {"interval": numbers.interval, "replicates": replicates, "plain": exact_plain}
     pages.filters |= {"value": exact_value, "percent": numbers.percent, "duration": numbers.duration}
     pages.filters |= {"anchor": anchor, "verdict": badge, "forest": forest, "sign": SIGNS.__getitem__}
     pages.filters |= {"prose": numbers.prose, "accuracy": lambda percent: numbers.fixed(percent, 1)}

@@ -206,6 +206,22 @@ def test_one_network_is_judged_by_its_samples_if_there_are_sixteen():
     assert judge([as_effect(rule(), few, Look(1, (1,)))], (), Look(1, (1,)))[0] == "inconclusive"
 
 
+def test_a_single_seed_of_several_planned_decides_nothing_however_many_samples_it_has():
+    one = estimate([Replicate(5.0, None, 0.01, 0.0, 64, "mini-batch")], paired=True)
+    effects = {looks: as_effect(rule(), one, Look(1, looks), one) for looks in [(1,), (1, 3, 5)]}
+    planned, early = effects[1,], effects[1, 3, 5]
+    verdict, reason = judge([early], (), Look(1, (1, 3, 5)))
+    assert verdict == "inconclusive"
+    assert reason == "'rise' has no interval; a single seed says nothing of others; the next look is at 3 seeds."
+    assert (early.value, early.low, early.high, early.n, early.replicate, early.by_seed) == (
+        5.0, None, None, 1, "seed", [5.0],
+    )  # fmt: skip
+    assert (early.untrained.low, early.untrained.high, early.untrained.n) == (None, None, 1)
+    assert judge([planned], (), Look(1, (1,)))[0] == "reproduced"
+    below = as_effect(rule(null=5.0), one, Look(1, (1,)))
+    assert "drawn from 64 mini-batches of one network each" in judge([below], (), Look(1, (1,)))[1]
+
+
 def test_a_share_is_known_to_one_in_the_number_of_values_it_is_counted_over():
     assert signs([[0, 0, 1, 0, 0], [0, 1, 0, 0, 0]]).step == 1 / 10
     assert spectrum([1.0, 2.0]).step == 0

@@ -243,6 +243,8 @@ def test_seeds_may_be_limited(session):
     result = session("--seeds", "1")
     assert result.evidence["look"]["of"] == [1, 2]
     assert (result.evidence["look"]["seeds"], result.evidence["case"]["seeds"]) == (1, [0])
+    (effect,) = result.evidence["effects"]
+    assert (effect["n"], effect["replicate"], effect["low"]) == (1, "seed", None)
 
 
 @pytest.mark.parametrize("place", ["option", "environment"])
