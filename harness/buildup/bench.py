@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.buildup.rules import Comparison, Placement
 from harness.judging.looks import Look
 from harness.judging.statistics import GROUPS, Replicate, SampleTable, estimate, jackknife
+from harness.judging.weigh import number, over_seeds
 from harness.plan.job import Job
 from harness.plan.profile import Profile
 from harness.plan.run import ModelSpec, Run, missing_weights, source_of
@@ -70,11 +71,16 @@ class Bench:
     def _compared(self, one: ModelSpec, other: ModelSpec, look: Look, *, tested: bool) -> Comparison:
         tables = self._tables([one, other], look.seeds, tested=tested)
         pairs = list(zip(*tables, strict=True))
-        found = estimate([_replicate(*pair) for pair in pairs], paired=True)
+        found = over_seeds(estimate([_replicate(*pair) for pair in pairs], paired=True), look)
         low, high = found.interval(look.level)
         first, second = (sum(float(table.correct.mean()) for table in each) / look.seeds for each in tables)
         return Comparison(
-            (first, second), 100 * found.value, 100 * low, 100 * high, look.seeds, decided=low > 0 or high < 0
+            (first, second),
+            100 * found.value,
+            number(100 * low),
+            number(100 * high),
+            look.seeds,
+            decided=low > 0 or high < 0,
         )
 
     def _tables(self, specs: Sequence[ModelSpec], seeds: int, *, tested: bool) -> list[list[pd.DataFrame]]:

@@ -124,5 +124,5 @@ def shown(placement: Placement) -> str:
 
 def _sure(comparison: Comparison) -> str:
     if not comparison.decided:
-        return "undecided: the interval holds 0"
+        return f"undecided: {comparison.why_open}"
     return "a gain" if comparison.gain else "a loss"

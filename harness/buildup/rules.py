@@ -19,14 +19,15 @@ class Comparison:
 
     Attributes:
         accuracies: mean share of right images of the two, over `seeds`.
-        difference: in percentage points, like the bounds `low` and `high` of its interval.
+        difference: in percentage points, like the bounds `low` and `high` of its interval, which are None where a
+            single seed has none.
         decided: whether the interval leaves out 0; else its mean decides.
     """
 
     accuracies: tuple[float, float]
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     seeds: int
     decided: bool
 
@@ -34,10 +35,16 @@ class Comparison:
     def gain(self) -> bool:
         return self.difference > 0
 
+    @property
+    def why_open(self) -> str:
+        """Why an undecided one is."""
+        return "a single seed has no interval" if self.low is None else "the interval holds 0"
+
     def __str__(self) -> str:
         one, other = self.accuracies
+        bounds = f" [{self.low:+.2f}, {self.high:+.2f}]" if self.low is not None else ""
         return (
-            f"{other:.2%} -> {one:.2%}, {self.difference:+.2f} pp [{self.low:+.2f}, {self.high:+.2f}] over "
+            f"{other:.2%} -> {one:.2%}, {self.difference:+.2f} pp{bounds} over "
             f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"
         )
 
@@ -70,7 +77,7 @@ class Step:
     @property
     def outcome(self) -> str:
         found = "a gain" if self.kept else "no gain"
-        sure = "" if self.comparison.decided else ", by its mean: undecided, the interval holds 0"
+        sure = "" if self.comparison.decided else f", by its mean: undecided, {self.comparison.why_open}"
         return f"{found}{sure}; {'kept' if self.kept else 'taken back'}"
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -107,6 +108,16 @@ def wish(tmp_path):
     profile = load_profile(str(tmp_path / "tiny.toml"))
     place = tmp_path / "results", tmp_path / "store", None, "cpu", 1
     return Wish(ModelSpec(name="preact_resnet_micro"), profile, "digits", None, *place)
+
+
+def test_a_single_seed_decides_no_step(wish, capsys):
+    one = replace(wish, profile=wish.profile.model_copy(update={"most_seeds": 1}))
+    record = build_up_network(one, Stop(), Planted(wish.store, PLANTED | {(1, 2): 0.9}, NOISE))
+    assert not any(step.comparison.decided for step in record.steps)
+    json.loads(json.dumps(record.result()), parse_constant=pytest.fail)
+    out = capsys.readouterr().out
+    assert "held out: 50.00% -> 80.00%, +30.00 pp over 1 seed\n" in out
+    assert "a gain, by its mean: undecided, a single seed has no interval; kept" in out
 
 
 def test_seeds_are_added_only_where_a_step_is_undecided(wish, capsys):
