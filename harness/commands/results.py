@@ -93,7 +93,8 @@ def judge_again(arguments: argparse.Namespace) -> None:
         if arguments.to and case.evidence:
             write_evidence(arguments.to, case.case, case.evidence)
     changed = sum(case.changed for case in cases)
-    print(f"{len(cases)} cases: {len(cases) - changed} verdicts as in the evidence, {changed} others")
+    many, same = len(cases), len(cases) - changed
+    print(f"{many} case{'s' * (many != 1)}: {same} verdict{'s' * (same != 1)} as in the evidence, {changed} others")
     if changed:
         sys.exit(1)
 

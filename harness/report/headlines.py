@@ -178,9 +178,10 @@ def published(catalogue: Catalogue) -> dict[str, float]:
 
 
 def seeds(summary: Summary) -> str:
-    """How many stand behind a judged case."""
+    """How many stand behind a judged case: `3 to 5 seeds`."""
     counts = sorted({len(evidence.case.seeds) for evidence in judged(summary) if evidence.case.seeds})
-    return " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "none"
+    found = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "no"
+    return f"{found} seed{'s' * (counts != [1])}"
 
 
 def distance(summary: Summary) -> str:

@@ -96,7 +96,14 @@ def test_what_random_weights_show_as_well_is_marked(summary, random, verdict, sa
 def test_what_was_not_run_stands_behind_nothing(summary):
     found = summary(("A2", [], {"verdict": "not run", "reason": "stopped"}))
     assert networks(found, summary.claims) == []
-    assert (seeds(found), answer(found)) == ("none", "Nothing was judged here.")
+    assert (seeds(found), answer(found)) == ("no seeds", "Nothing was judged here.")
+
+
+def test_one_seed_is_not_seeds(summary):
+    case = made.evidence(summary.claims, "F2", steps(0.2, 0.2)).case
+    cases = [("F2", steps(0.2, 0.2), {"case": case.model_copy(update={"seeds": list(range(n))})}) for n in (1, 3)]
+    assert seeds(summary(cases[0])) == "1 seed"
+    assert seeds(summary(*cases)) == "1 to 3 seeds"
 
 
 def test_a_deviation_of_all_cases_is_said_once_and_others_with_their_case(summary):

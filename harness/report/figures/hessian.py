@@ -54,7 +54,8 @@ def draw(table: pd.DataFrame, paper: Paper) -> list[Drawing]:
     panels[-1].alike = len(losses) > 1 and alike(table, models, edges)
     batches, seeds = table.groupby(["role", "seed"])["sample"].nunique().max(), table["seed"].nunique()
     caption = (
-        f"The {table['rank'].max():.0f} eigenvalues of largest magnitude of each of {batches} mini-batches and of "
+        f"The {table['rank'].max():.0f} eigenvalues of largest magnitude of "
+        f"{f'each of {batches} mini-batches' if batches > 1 else 'one mini-batch'} and of "
         f"{f'{seeds} seeds' if seeds > 1 else 'a single seed'}, pooled; all rows to one scale. The axis is logarithmic "
         f"in both directions beyond ±{plain(edges[edges > 0][0])}. NEP: share of the negative ones. APE: mean of the "
         "positive ones."
