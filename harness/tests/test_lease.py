@@ -159,7 +159,7 @@ def test_a_run_that_another_host_took_over_is_left_to_it_and_not_trained_twice(n
     monkeypatch.setattr("harness.store.store.Lease", lambda *place: ours.append(Lease(*place)) or ours[-1])
 
     def progress(event):
-        if event.get("epoch") == 2 and "waiting" not in doing:
+        if event.get("epoch") == 2 and 2 not in doing:  # a slow machine tells of an epoch more than once
             monkeypatch.setattr(lease, "SILENT_SECONDS", 0.0)  # we were asleep
             until(other.take)
             monkeypatch.setattr(lease, "SILENT_SECONDS", PATIENCE_SECONDS)
@@ -171,7 +171,7 @@ def test_a_run_that_another_host_took_over_is_left_to_it_and_not_trained_twice(n
     job = Job(run, (), training=True)
     execute(job, store=near, device=torch.device("cpu"), data_root=None, progress=progress, should_stop=lambda: False)
     epochs = [entry for entry in doing if isinstance(entry, int)]
-    assert doing.index("waiting") == doing.index(2) + 1
-    assert sorted(set(epochs)) == [1, 2, 3, 4]
-    assert 1 not in epochs[2:]
+    assert set(epochs) == {1, 2, 3, 4}
+    assert epochs == sorted(epochs)  # nothing from the beginning
+    assert 4 not in doing[: doing.index("waiting")]  # at most a step more
     assert near.read(run.checkpoint_key)
